@@ -1,0 +1,164 @@
+"""The one judge: a test, put to evidence, gives a ruling. Pytest, replay, comparison and the kill matrix all come here."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from ernie_conformance.judge import verdicts
+from ernie_conformance.judge.outcome import Blocked, Broken, Inconclusive, NotAsked, NotTestable, Outcome
+from ernie_conformance.judge.rows import Row, load_rows
+from ernie_conformance.judge.subjects import Subjects, calls
+from ernie_conformance.judge.verdicts import Finding, Ruling
+from ernie_conformance.judge.waivers import Waiver
+from ernie_conformance.paths import ROOT, TESTS
+from ernie_conformance.tables import UsageError
+from ernie_conformance.targets import Target
+from ernie_conformance.wire.evidence import Evidence
+
+
+@dataclass(frozen=True)
+class Case:
+    """One test of the suite, or one parameter set of it. `bound` maps a parameter to the exchange it stands for."""
+
+    row: Row
+    check: Callable[..., None]
+    test: str
+    bound: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms evidence is judged. `used` gathers the waivers that covered something."""
+
+    target: Target
+    profile: str = "release"
+    waivers: tuple[Waiver, ...] = ()
+    accepted: frozenset[str] = frozenset()
+    used: set[Waiver] = field(default_factory=set)
+
+
+def for_each(**cases: Iterable[str]) -> Callable[[Any], Any]:
+    """Put a test once for each exchange name: `@for_each(refused=BAD_REQUESTS)` binds the parameter `refused`."""
+    ((parameter, names),) = cases.items()
+
+    def mark(check: Any) -> Any:
+        check.__cases__ = (parameter, list(names))
+        return check
+
+    return mark
+
+
+def cases_of(check: Any, test: str) -> Iterator[Case]:
+    """The cases of one test function. Raises UsageError when its row isn't in rows/."""
+    name = check.__row__
+    rows = load_rows()
+    if name not in rows:
+        raise UsageError(f"{test} asks row {name}, which no file in rows/ has; add it there")
+    parameter, values = getattr(check, "__cases__", ("", []))
+    if not parameter:
+        yield Case(rows[name], check, test)
+    for value in values:
+        yield Case(rows[name], check, f"{test}[{value}]", {parameter: value})
+
+
+def rule(case: Case, evidence: Evidence, terms: Terms) -> Ruling:
+    """Put one test to the evidence. Never raises: a defect of the test itself is an ERROR ruling."""
+    row, target = case.row, terms.target
+    missing = [need for need in row.needs if need not in target.capabilities]
+    if missing:
+        return Ruling(row, case.test, verdicts.NOT_TESTABLE, (Finding(f"not declared: {', '.join(missing)}"),))
+    if row.disruptive and not target.disruptive:
+        return Ruling(row, case.test, verdicts.NOT_ASKED, (Finding("may disturb the server; allow it with --disruptive"),))
+    endings: list[Outcome] = []
+    asked = 0
+    try:
+        for arguments in calls(case.check, Subjects(evidence, target), case.bound):
+            try:
+                case.check(**arguments)
+                asked += 1
+            except Outcome as outcome:
+                asked += isinstance(outcome, Broken)
+                endings.append(outcome)
+    except Outcome as outcome:
+        endings.append(outcome)
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        detail = f"the suite itself failed: {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+        return Ruling(row, case.test, verdicts.ERROR, (Finding(detail),), asked)
+    return _ruling(case, endings, asked, terms)
+
+
+def _ruling(case: Case, endings: list[Outcome], asked: int, terms: Terms) -> Ruling:
+    def findings(kind: type[Outcome]) -> tuple[Finding, ...]:
+        return tuple(Finding(e.detail, e.exchanges, getattr(e, "by", "")) for e in endings if isinstance(e, kind))
+
+    row = case.row
+    if broken := findings(Broken):
+        if row.id in terms.accepted:
+            return Ruling(row, case.test, verdicts.WAIVED, broken, asked)
+        if left := tuple(f for f in broken if not _waived(row, f, terms)):
+            return Ruling(row, case.test, _red(row, terms.profile), left, asked)
+        return Ruling(row, case.test, verdicts.WAIVED, broken, asked)
+    for kind, verdict in (
+        (Inconclusive, verdicts.INCONCLUSIVE),
+        (Blocked, verdicts.BLOCKED),
+        (NotTestable, verdicts.NOT_TESTABLE),
+        (NotAsked, verdicts.NOT_ASKED),
+    ):
+        # A quantified test that could be put somewhere has been exercised: what blocked it elsewhere is another row's red.
+        if (found := findings(kind)) and (kind is Inconclusive or not asked):
+            return Ruling(row, case.test, verdict, found, asked)
+    if not asked:
+        raise AssertionError(f"{case.test} ended without a ruling")
+    return Ruling(row, case.test, verdicts.PASS, (), asked)
+
+
+def _red(row: Row, profile: str) -> str:
+    strict = profile == "strict" and row.layer == "openai"
+    return verdicts.FAIL if row.level == "MUST" or strict else verdicts.WARN
+
+
+def _waived(row: Row, finding: Finding, terms: Terms) -> bool:
+    for waiver in terms.waivers:
+        if waiver.covers(row.id, finding):
+            terms.used.add(waiver)
+            return True
+    return False
+
+
+def _module(path: Path) -> ModuleType:
+    name = ".".join(("suite", *path.relative_to(TESTS).with_suffix("").parts))
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None, path
+    assert spec.loader is not None, path
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
+def suite_cases(*parts: str) -> tuple[Case, ...]:
+    """Every case of the named parts (all when none is named), as pytest would collect them."""
+    found: list[Case] = []
+    for part in parts or ("env", "api", "acceptance"):
+        for path in sorted((TESTS / part).glob("test_*.py")):
+            for name, check in vars(_module(path)).items():
+                if name.startswith("test_") and hasattr(check, "__row__"):
+                    found.extend(cases_of(check, f"{path.relative_to(ROOT).as_posix()}::{name}"))
+    return tuple(found)
+
+
+def judge(evidence: Evidence, terms: Terms, cases: Iterable[Case] | None = None) -> list[Ruling]:
+    """Rulings of every case over one run's evidence."""
+    return [rule(case, evidence, terms) for case in (suite_cases() if cases is None else cases)]

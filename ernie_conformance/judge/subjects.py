@@ -1,0 +1,169 @@
+"""What a test may ask for, by the names of its parameters.
+
+`stream`, `answer`, `reply`, ... stand for every one of them in the evidence: the test is called once for each, and what it
+finds is put together. The plurals give the whole list. `facts` and `target` are the host's facts and the target. Any other
+name is an exchange (`max_tokens_20` is the exchange `max-tokens-20`) or a scenario; the annotation says as what:
+Exchange (raw), Answer, Stream, Reply (either, as the request asked) or Scene.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ernie_conformance.judge.outcome import Blocked, NotAsked, NotTestable, Outcome
+from ernie_conformance.judge.views import Answer, EventStream, Reply, Stream, view
+from ernie_conformance.targets import Target
+from ernie_conformance.wire.evidence import Evidence
+from ernie_conformance.wire.exchange import ABANDONED, ANSWER, ANY, Exchange
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a scenario noted, and the exchanges it made (by their own names)."""
+
+    name: str
+    notes: dict[str, Any]
+    exchanges: dict[str, Exchange]
+
+    def note(self, key: str) -> Any:
+        """One note. Raises Blocked by the transport row when the scenario broke off before it was taken."""
+        if key not in self.notes:
+            raise Blocked("WIRE-001", f"{self.name}: broke off before {key!r}: {self.notes.get('error')}", self.name)
+        return self.notes[key]
+
+
+def _is_chat(exchange: Exchange) -> bool:
+    return exchange.request.path.endswith("/chat/completions")
+
+
+def _is_completion(exchange: Exchange) -> bool:
+    return exchange.request.path.endswith("/completions") and not _is_chat(exchange)
+
+
+def _is_legal(exchange: Exchange) -> bool:
+    """Is a 200 answer owed, or, where nothing is known of the request, was one given?"""
+    if exchange.request.method != "POST":
+        return False
+    return exchange.expects == ANSWER or (exchange.expects == ANY and exchange.status == 200)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of traffic: which exchanges belong to it, and as what a test sees one."""
+
+    belongs: Callable[[Exchange], bool]
+    view: Callable[[Exchange], Any]
+
+
+TRAFFIC = {
+    "exchange": Kind(lambda e: e.expects != ABANDONED, lambda e: e),
+    "chat_exchange": Kind(lambda e: _is_chat(e) and _is_legal(e), lambda e: e),
+    "event_stream": Kind(lambda e: _is_legal(e) and e.wants_stream, EventStream),
+    "stream": Kind(lambda e: _is_legal(e) and _is_chat(e) and e.wants_stream, Stream),
+    "answer": Kind(lambda e: _is_legal(e) and _is_chat(e) and not e.wants_stream, Answer),
+    "reply": Kind(lambda e: _is_legal(e) and _is_chat(e), view),
+    "completion": Kind(lambda e: _is_legal(e) and _is_completion(e) and not e.wants_stream, Answer),
+    "completion_stream": Kind(lambda e: _is_legal(e) and _is_completion(e) and e.wants_stream, Stream),
+    "generation": Kind(lambda e: _is_legal(e) and (_is_chat(e) or _is_completion(e)), view),
+}
+VIEWS: dict[Any, Callable[[Exchange], Any]] = {
+    Exchange: lambda e: e,
+    Answer: Answer,
+    Stream: Stream,
+    Reply: view,
+    EventStream: EventStream,
+}
+WHOLE = {"replies": "reply", **{f"{name}s": name for name in TRAFFIC if name != "reply"}}
+OTHERS = ("facts", "target", "evidence")
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """Gives tests what they ask for, out of one run's evidence."""
+
+    evidence: Evidence
+    target: Target
+
+    def all_of(self, kind: str) -> list[Any]:
+        """Every usable view of a kind. Raises Blocked when none is usable, NotAsked when none was made."""
+        found, blocked = [], []
+        for exchange in self.evidence.exchanges.values():
+            if TRAFFIC[kind].belongs(exchange):
+                try:
+                    found.append(TRAFFIC[kind].view(exchange))
+                except Blocked as outcome:
+                    blocked.append(outcome)
+        if not found:
+            raise blocked[0] if blocked else NotAsked(f"the evidence has no {kind.replace('_', ' ')}")
+        return found
+
+    def one(self, name: str, wanted: Any) -> Any:
+        """The exchange or scenario `name` as `wanted`. Raises NotTestable, NotAsked or Blocked when it can't be had."""
+        name = name.replace("_", "-")
+        if wanted is Scene:
+            if name in self.evidence.notes:
+                made = {n: e for n, e in self.evidence.exchanges.items() if e.notes.get("scenario") == name}
+                return Scene(name, self.evidence.notes[name], made)
+        elif name in self.evidence.exchanges:
+            exchange = self.evidence.exchanges[name]
+            return VIEWS[wanted](exchange)
+        reason = self.evidence.unasked.get(name)
+        if reason and reason.startswith("not declared"):
+            raise NotTestable(reason)
+        raise NotAsked(reason or f"the evidence has no exchange {name}")
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What one test asks for: traffic it quantifies over, and named things with the view wanted."""
+
+    every: str | None
+    names: dict[str, Any]
+
+    @property
+    def named(self) -> list[str]:
+        """The exchanges and scenarios it needs by name."""
+        known = {*TRAFFIC, *WHOLE, *OTHERS}
+        return [name.replace("_", "-") for name in self.names if name not in known]
+
+
+def signature_of(check: Callable[..., None]) -> Signature:
+    """Read a test's parameters. Raises TypeError for a test that quantifies twice or lacks a usable annotation."""
+    hints = typing.get_type_hints(check)
+    names = {name: hints.get(name) for name in inspect.signature(check).parameters}
+    every = [name for name in names if name in TRAFFIC]
+    if len(every) > 1:
+        raise TypeError(f"{check.__name__} quantifies over {every}: one at most")
+    known = {*TRAFFIC, *WHOLE, *OTHERS}
+    for name, wanted in names.items():
+        if name not in known and wanted not in (*VIEWS, Scene):
+            raise TypeError(f"{check.__name__}: {name} needs an annotation: Exchange, Answer, Stream, Reply or Scene")
+    return Signature(every[0] if every else None, names)
+
+
+def calls(check: Callable[..., None], subjects: Subjects, bound: dict[str, str]) -> Iterator[dict[str, Any]]:
+    """The keyword arguments of every call that `check` needs; `bound` maps a parameter to the exchange it stands for.
+
+    Raises an Outcome when something asked for can't be had.
+    """
+    signature = signature_of(check)
+    fixed: dict[str, Any] = {}
+    for name, wanted in signature.names.items():
+        if name in WHOLE:
+            fixed[name] = subjects.all_of(WHOLE[name])
+        elif name in OTHERS:
+            fixed[name] = {"facts": subjects.evidence.facts, "target": subjects.target, "evidence": subjects.evidence}[name]
+        elif name not in TRAFFIC:
+            fixed[name] = subjects.one(bound.get(name, name), wanted)
+    if signature.every is None:
+        yield fixed
+        return
+    for item in subjects.all_of(signature.every):
+        yield fixed | {signature.every: item}
+
+
+__all__ = ["Answer", "EventStream", "Exchange", "Outcome", "Reply", "Scene", "Stream", "Subjects", "calls", "signature_of"]

@@ -1,0 +1,299 @@
+"""Exchanges as a client sees them: answers and streams. A view that can't be had names the row that owns the cause."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ernie_conformance.judge.outcome import Blocked
+from ernie_conformance.wire import sse
+from ernie_conformance.wire.exchange import Exchange, NotJson, strict_json
+
+# The rows that own an unusable exchange.
+TRANSPORT, STATUS, JSON_BODY, EVENT_STREAM, PAYLOAD = "WIRE-001", "WIRE-002", "WIRE-003", "SSE-001", "SSE-003"
+ANSWER_SHAPE, CHUNK_SHAPE = "SCHEMA-001", "STREAM-001"
+
+
+def usable(exchange: Exchange) -> Exchange:
+    """`exchange` if it ended well with 200. Raises Blocked."""
+    if exchange.error is not None or exchange.status is None:
+        raise Blocked(TRANSPORT, f"{exchange.name}: {exchange.error or 'no answer'}", exchange)
+    if exchange.status != 200:
+        raise Blocked(STATUS, f"{exchange.name}: status {exchange.status}", exchange)
+    return exchange
+
+
+def reasoning_of(message: dict[str, Any]) -> Any:
+    """The reasoning text under the contract's name, or under the name some engines use (a row of its own minds the name)."""
+    return message["reasoning_content"] if "reasoning_content" in message else message.get("reasoning")
+
+
+class Reply:
+    """What answers and streams have in common: text by channel and choice, finish reasons, usage."""
+
+    exchange: Exchange
+
+    @property
+    def name(self) -> str:
+        return self.exchange.name
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The request's JSON body."""
+        return self.exchange.request.json
+
+    @property
+    def is_chat(self) -> bool:
+        return self.exchange.request.path.endswith("/chat/completions")
+
+    @property
+    def indices(self) -> list[int]:
+        raise NotImplementedError
+
+    def content_of(self, index: int) -> str:
+        raise NotImplementedError
+
+    def reasoning_of(self, index: int) -> str:
+        raise NotImplementedError
+
+    def finish_of(self, index: int) -> Any:
+        raise NotImplementedError
+
+    @property
+    def usage(self) -> Any:
+        raise NotImplementedError
+
+    @property
+    def content(self) -> str:
+        return self.content_of(0)
+
+    @property
+    def reasoning(self) -> str:
+        return self.reasoning_of(0)
+
+    @property
+    def finish_reason(self) -> Any:
+        return self.finish_of(0)
+
+    @property
+    def text(self) -> str:
+        """Both channels of the first choice, in the order in which they are written."""
+        return self.reasoning + self.content
+
+    def count(self, name: str) -> int:
+        """usage[`name`], e.g. prompt_tokens. Raises Blocked by the shape row when it isn't a whole number."""
+        value = self.usage.get(name) if isinstance(self.usage, dict) else None
+        if type(value) is not int:
+            raise Blocked(ANSWER_SHAPE, f"{self.name}: usage.{name} is {value!r}, not a whole number", self)
+        return value
+
+
+def _text(value: Any, what: str, owner: str, reply: Reply) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise Blocked(owner, f"{reply.name}: {what} is {type(value).__name__}, not text", reply)
+    return value
+
+
+class Answer(Reply):
+    """A whole JSON answer, of chat or of text completions. Raises Blocked when there is none."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = usable(exchange)
+        try:
+            data = exchange.json
+        except NotJson as error:
+            raise Blocked(JSON_BODY, f"{exchange.name}: the body is not JSON: {error}", exchange) from error
+        if not isinstance(data, dict):
+            raise Blocked(ANSWER_SHAPE, f"{exchange.name}: the body is {type(data).__name__}, not an object", exchange)
+        self.data: dict[str, Any] = data
+
+    def _shape(self, held: bool, detail: str) -> None:
+        if not held:
+            raise Blocked(ANSWER_SHAPE, f"{self.name}: {detail}", self)
+
+    @cached_property
+    def choices(self) -> dict[int, dict[str, Any]]:
+        """Choices by index."""
+        choices = self.data.get("choices")
+        self._shape(isinstance(choices, list) and bool(choices), f"choices is {choices!r:.60}")
+        assert isinstance(choices, list)
+        self._shape(all(isinstance(c, dict) and type(c.get("index")) is int for c in choices), "a choice has no index")
+        return {choice["index"]: choice for choice in choices}
+
+    @property
+    def indices(self) -> list[int]:
+        return list(self.choices)
+
+    def choice(self, index: int) -> dict[str, Any]:
+        self._shape(index in self.choices, f"there is no choice {index}")
+        return self.choices[index]
+
+    def message(self, index: int = 0) -> dict[str, Any]:
+        message = self.choice(index).get("message")
+        self._shape(isinstance(message, dict), f"message is {message!r:.60}")
+        assert isinstance(message, dict)
+        return message
+
+    def content_of(self, index: int) -> str:
+        if not self.is_chat:
+            return _text(self.choice(index).get("text"), "text", ANSWER_SHAPE, self)
+        return _text(self.message(index).get("content"), "content", ANSWER_SHAPE, self)
+
+    def reasoning_of(self, index: int) -> str:
+        holder = self.message(index) if self.is_chat else self.choice(index)
+        return _text(reasoning_of(holder), "reasoning_content", ANSWER_SHAPE, self)
+
+    def finish_of(self, index: int) -> Any:
+        return self.choice(index).get("finish_reason")
+
+    @property
+    def usage(self) -> Any:
+        return self.data.get("usage")
+
+    def tool_calls_of(self, index: int = 0) -> list[dict[str, Any]]:
+        """The tool calls of one choice, [] when there are none."""
+        calls = self.message(index).get("tool_calls") or []
+        self._shape(isinstance(calls, list) and all(isinstance(c, dict) for c in calls), "tool_calls is no list of objects")
+        return calls
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One data event of a stream: its JSON object, when its last byte came (seconds since sending), and its bytes' span."""
+
+    data: dict[str, Any]
+    at: float
+    span: tuple[int, int]
+
+    @property
+    def choices(self) -> list[dict[str, Any]]:
+        choices = self.data.get("choices")
+        return [c for c in choices if isinstance(c, dict)] if isinstance(choices, list) else []
+
+    @property
+    def is_error(self) -> bool:
+        """Does this event report an error instead of carrying text?"""
+        return "error" in self.data or self.data.get("object") == "error"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One delta of one choice, with the chunk it came in. Text completions have no delta: their text is its content."""
+
+    chunk: Chunk
+    choice: dict[str, Any]
+
+    @property
+    def delta(self) -> dict[str, Any]:
+        delta = self.choice.get("delta")
+        return delta if isinstance(delta, dict) else {"content": self.choice.get("text")}
+
+    @property
+    def content(self) -> Any:
+        return self.delta.get("content")
+
+    @property
+    def reasoning(self) -> Any:
+        return reasoning_of(self.delta)
+
+    @property
+    def finish_reason(self) -> Any:
+        return self.choice.get("finish_reason")
+
+
+class EventStream:
+    """The events of one answer to `stream: true`, whatever is in them. Raises Blocked when the answer is no event stream."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = usable(exchange)
+        self.decoded = sse.decode(exchange.body)
+        if not self.decoded.events and exchange.media_type != "text/event-stream":
+            raise Blocked(EVENT_STREAM, f"{exchange.name}: no event stream came ({exchange.media_type})", exchange)
+
+    @property
+    def name(self) -> str:
+        return self.exchange.name
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        return self.exchange.request.json
+
+    @cached_property
+    def payloads(self) -> list[sse.Event]:
+        """Events that should be JSON: all but [DONE]."""
+        return [event for event in self.decoded.events if event.data.strip() != sse.DONE]
+
+    @property
+    def done_marks(self) -> int:
+        return len(self.decoded.events) - len(self.payloads)
+
+    def arrival(self, end: int) -> float:
+        """Seconds after sending at which byte `end`-1 of the body had arrived."""
+        position = 0
+        for at, piece in self.exchange.pieces:
+            position += len(piece)
+            if position >= end:
+                return at
+        return self.exchange.seconds
+
+
+class Stream(Reply):
+    """A stream of chunks, text put together by channel and choice. Raises Blocked when any event isn't a JSON object."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.events = EventStream(exchange)
+        self.chunks = list(self._chunks())
+        if not self.chunks:
+            raise Blocked(PAYLOAD, f"{exchange.name}: the stream has no chunk", exchange)
+
+    def _chunks(self) -> Iterator[Chunk]:
+        for event in self.events.payloads:
+            try:
+                data = strict_json(event.data)
+            except NotJson as error:
+                raise Blocked(PAYLOAD, f"{self.name}: an event is not JSON: {error}", self.exchange) from error
+            if not isinstance(data, dict):
+                raise Blocked(PAYLOAD, f"{self.name}: an event is no JSON object", self.exchange)
+            yield Chunk(data, self.events.arrival(event.span[1]), event.span)
+
+    @cached_property
+    def pieces(self) -> list[Piece]:
+        """Every delta of every choice, in order."""
+        return [Piece(chunk, choice) for chunk in self.chunks for choice in chunk.choices]
+
+    def pieces_of(self, index: int) -> list[Piece]:
+        return [piece for piece in self.pieces if piece.choice.get("index") == index]
+
+    @cached_property
+    def indices(self) -> list[int]:
+        return sorted({p.choice["index"] for p in self.pieces if type(p.choice.get("index")) is int})
+
+    def content_of(self, index: int) -> str:
+        return "".join(_text(p.content, "delta.content", CHUNK_SHAPE, self) for p in self.pieces_of(index))
+
+    def reasoning_of(self, index: int) -> str:
+        return "".join(_text(p.reasoning, "delta.reasoning_content", CHUNK_SHAPE, self) for p in self.pieces_of(index))
+
+    def finish_of(self, index: int) -> Any:
+        """The last finish_reason sent for a choice, None when none came."""
+        return next((p.finish_reason for p in reversed(self.pieces_of(index)) if p.finish_reason is not None), None)
+
+    @property
+    def usage(self) -> Any:
+        """The last usage that came, None when none did."""
+        return next((c.data["usage"] for c in reversed(self.chunks) if c.data.get("usage") is not None), None)
+
+    @property
+    def text_pieces(self) -> list[Piece]:
+        """The deltas that carry text in either channel."""
+        return [p for p in self.pieces if p.content or p.reasoning]
+
+
+def view(exchange: Exchange) -> Answer | Stream:
+    """The exchange as what its request asked for. Raises Blocked."""
+    return Stream(exchange) if exchange.wants_stream else Answer(exchange)

@@ -1,0 +1,1 @@
+"""What went over the wire: requests, answers, their bytes and their times. Nothing here judges."""

@@ -1,0 +1,174 @@
+"""The evidence file: JSON Lines, the run's head first, then every exchange and what each scenario noted, then an end line.
+
+An exchange is `{name, phase, sent_at (epoch), request {method, path, headers, body | body_b64}, status,
+headers [[k, v]...], pieces [[seconds, text | {"b64": ...}]...], error, log, expects, seconds, notes}`.
+Recordings of other tools, which keep status, headers and pieces under `response`, are read too.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ernie_conformance.tables import UsageError
+from ernie_conformance.wire.exchange import ANY, Exchange, Request
+
+FORMAT = 1
+BLANK = "***"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that a judge may look at. `notes` are what each scenario noted; `complete` when nothing was cut off."""
+
+    exchanges: dict[str, Exchange]
+    notes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    target: dict[str, Any] = field(default_factory=dict)
+    complete: bool = True
+    unasked: dict[str, str] = field(default_factory=dict)  # name of an exchange or scenario: why it wasn't put
+
+    def replaced(self, exchanges: Iterable[Exchange]) -> Evidence:
+        """The same run with other exchanges, for asking what a judge would say of a changed answer."""
+        return replace(self, exchanges={e.name: e for e in exchanges})
+
+
+def _text_or_b64(data: bytes) -> Any:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return {"b64": base64.b64encode(data).decode("ascii")}
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, dict):
+        return base64.b64decode(value["b64"])
+    return str(value).encode("utf-8", errors="surrogatepass")
+
+
+def exchange_to_record(exchange: Exchange) -> dict[str, Any]:
+    """The JSON object of one exchange."""
+    request: dict[str, Any] = {
+        "method": exchange.request.method,
+        "path": exchange.request.path,
+        "headers": [list(pair) for pair in exchange.request.headers],
+    }
+    if exchange.request.body is not None:
+        body = _text_or_b64(exchange.request.body)
+        request["body_b64" if isinstance(body, dict) else "body"] = body["b64"] if isinstance(body, dict) else body
+    record = {
+        "name": exchange.name,
+        "phase": exchange.phase,
+        "sent_at": exchange.sent_at,
+        "expects": exchange.expects,
+        "request": request,
+        "status": exchange.status,
+        "headers": [list(pair) for pair in exchange.headers],
+        "pieces": [[round(at, 5), _text_or_b64(piece)] for at, piece in exchange.pieces],
+        "error": exchange.error,
+        "log": exchange.log,
+        "seconds": round(exchange.seconds, 5),
+    }
+    return record | ({"notes": exchange.notes} if exchange.notes else {})
+
+
+def exchange_from_record(record: dict[str, Any]) -> Exchange:
+    """The exchange of one line, ours or a recording's. Raises KeyError, TypeError or ValueError when it isn't one."""
+    request, response = record["request"], record.get("response", record)
+    body = request.get("body")
+    if request.get("body_b64") is not None:
+        body = base64.b64decode(request["body_b64"])
+    elif body is not None:
+        body = _bytes(body)
+    pieces = tuple((float(at), _bytes(piece)) for at, piece in response.get("pieces") or ())
+    return Exchange(
+        name=str(record["name"]),
+        request=Request(
+            request["method"],
+            request["path"],
+            tuple((str(k), str(v)) for k, v in request.get("headers") or ()),
+            body,
+            cut=bool(request.get("body_cut")),
+        ),
+        status=response.get("status"),
+        headers=tuple((str(k), str(v)) for k, v in response.get("headers") or ()),
+        pieces=pieces,
+        error=response.get("error"),
+        phase=str(record.get("phase", "")),
+        sent_at=float(record.get("sent_at", 0.0)),
+        expects=str(record.get("expects", ANY)),
+        log=record.get("log"),
+        seconds=float(record.get("seconds", pieces[-1][0] if pieces else 0.0)),
+        notes=record.get("notes") or {},
+    )
+
+
+def _lines(evidence: Evidence) -> Iterator[dict[str, Any]]:
+    yield {"format": FORMAT, "target": evidence.target, "facts": evidence.facts, "unasked": evidence.unasked}
+    yield from map(exchange_to_record, evidence.exchanges.values())
+    for scenario, notes in evidence.notes.items():
+        yield {"scenario": scenario, "notes": notes}
+    yield {"end": len(evidence.exchanges)}
+
+
+def write_evidence(path: Path, evidence: Evidence, secrets: Iterable[str] = ()) -> None:
+    """Write `evidence` in one move (no reader ever sees half of it), with every secret blanked."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{os.getpid()}.partial")
+    with partial.open("w", encoding="utf-8") as out:
+        for line in _lines(evidence):
+            text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
+            for secret in secrets:
+                text = text.replace(json.dumps(secret, ensure_ascii=False)[1:-1], BLANK)
+            out.write(text.encode("utf-8", errors="backslashreplace").decode("utf-8") + "\n")
+    partial.replace(path)
+
+
+def read_evidence(path: Path) -> Evidence:
+    """The evidence at `path`. Raises UsageError, in one sentence, when the file isn't readable evidence."""
+    exchanges: dict[str, Exchange] = {}
+    notes: dict[str, dict[str, Any]] = {}
+    head: dict[str, Any] = {}
+    ended = False
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}; name an evidence file of JSON lines") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text; name an evidence file of JSON lines") from error
+    for number, text in enumerate(lines, 1):
+        if not text.strip():
+            continue
+        try:
+            record = json.loads(text)
+            if "format" in record:
+                head = record
+            elif "scenario" in record:
+                notes[record["scenario"]] = record["notes"]
+            elif "end" in record:
+                ended = record["end"] == len(exchanges)
+            else:
+                exchange = exchange_from_record(record)
+                exchanges[_free_name(exchange.name, exchanges)] = exchange
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UsageError(f"{path} line {number} is no exchange ({error}); name an evidence file") from error
+    if not exchanges and not head.get("facts"):
+        raise UsageError(f"{path} holds no exchange; name an evidence file of JSON lines")
+    if head and head["format"] != FORMAT:
+        raise UsageError(f"{path} has format {head['format']!r}, this version reads {FORMAT}; use the matching version")
+    if head and not ended:
+        raise UsageError(f"{path} ends early, the run that wrote it was cut off; gather again")
+    return Evidence(
+        exchanges, notes, head.get("facts") or {}, head.get("target") or {}, bool(head), head.get("unasked") or {}
+    )
+
+
+def _free_name(name: str, taken: dict[str, Exchange]) -> str:
+    if name not in taken:
+        return name
+    return next(f"{name}#{n}" for n in range(2, len(taken) + 3) if f"{name}#{n}" not in taken)
