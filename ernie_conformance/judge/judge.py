@@ -36,13 +36,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Terms:
-    """On what terms evidence is judged. `used` gathers the waivers that covered something."""
+    """On what terms evidence is judged. `accepted` are rows whose risk the operator accepts in the open."""
 
     target: Target
     profile: str = "release"
     waivers: tuple[Waiver, ...] = ()
     accepted: frozenset[str] = frozenset()
-    used: set[Waiver] = field(default_factory=set)
 
 
 def for_each(**cases: Iterable[str]) -> Callable[[Any], Any]:
@@ -97,41 +96,39 @@ def rule(case: Case, evidence: Evidence, terms: Terms) -> Ruling:
 
 
 def _ruling(case: Case, endings: list[Outcome], asked: int, terms: Terms) -> Ruling:
-    def findings(kind: type[Outcome]) -> tuple[Finding, ...]:
-        return tuple(Finding(e.detail, e.exchanges, getattr(e, "by", "")) for e in endings if isinstance(e, kind))
-
     row = case.row
-    if broken := findings(Broken):
-        if row.id in terms.accepted:
-            return Ruling(row, case.test, verdicts.WAIVED, broken, asked)
-        if left := tuple(f for f in broken if not _waived(row, f, terms)):
-            return Ruling(row, case.test, _red(row, terms.profile), left, asked)
-        return Ruling(row, case.test, verdicts.WAIVED, broken, asked)
+    found = {
+        kind: tuple(_finding(row, e, terms) for e in endings if isinstance(e, kind))
+        for kind in (Broken, Inconclusive, Blocked, NotTestable, NotAsked)
+    }
+    if broken := found[Broken]:
+        open_ones = tuple(f for f in broken if not f.waived)
+        verdict = _red(row, terms.profile) if open_ones else verdicts.WAIVED
+        return Ruling(row, case.test, verdict, open_ones + tuple(f for f in broken if f.waived), asked)
+    if found[Inconclusive]:
+        return Ruling(row, case.test, verdicts.INCONCLUSIVE, found[Inconclusive], asked)
+    if asked:  # what blocked it for some exchanges is another row's red; it was exercised by the others
+        return Ruling(row, case.test, verdicts.PASS, (), asked)
     for kind, verdict in (
-        (Inconclusive, verdicts.INCONCLUSIVE),
         (Blocked, verdicts.BLOCKED),
         (NotTestable, verdicts.NOT_TESTABLE),
         (NotAsked, verdicts.NOT_ASKED),
     ):
-        # A quantified test that could be put somewhere has been exercised: what blocked it elsewhere is another row's red.
-        if (found := findings(kind)) and (kind is Inconclusive or not asked):
-            return Ruling(row, case.test, verdict, found, asked)
-    if not asked:
-        raise AssertionError(f"{case.test} ended without a ruling")
-    return Ruling(row, case.test, verdicts.PASS, (), asked)
+        if found[kind]:
+            return Ruling(row, case.test, verdict, found[kind], asked)
+    raise AssertionError(f"{case.test} ended without a ruling")
+
+
+def _finding(row: Row, outcome: Outcome, terms: Terms) -> Finding:
+    waiver = next((w for w in terms.waivers if w.covers(row.id, outcome.exchanges)), None)
+    waived = "accepted risk" if row.id in terms.accepted else waiver.reason if waiver else ""
+    by = outcome.by if isinstance(outcome, Blocked) else ""
+    return Finding(outcome.detail, outcome.exchanges, by, waived if isinstance(outcome, Broken) else "")
 
 
 def _red(row: Row, profile: str) -> str:
     strict = profile == "strict" and row.layer == "openai"
     return verdicts.FAIL if row.level == "MUST" or strict else verdicts.WARN
-
-
-def _waived(row: Row, finding: Finding, terms: Terms) -> bool:
-    for waiver in terms.waivers:
-        if waiver.covers(row.id, finding):
-            terms.used.add(waiver)
-            return True
-    return False
 
 
 def _module(path: Path) -> ModuleType:

@@ -20,11 +20,12 @@ RED = {FAIL, WARN, WAIVED, ERROR}
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing a test saw: a verdict's reason, with the exchanges that show it. `by` is the row that owns a BLOCKED."""
+    """One thing a test saw, with the exchanges that show it. `by` is the row that owns a BLOCKED, `waived` says why."""
 
     detail: str
     exchanges: tuple[str, ...] = ()
     by: str = ""
+    waived: str = ""
 
 
 @dataclass(frozen=True)

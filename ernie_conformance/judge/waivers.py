@@ -12,7 +12,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from ernie_conformance.judge.rows import Row
-from ernie_conformance.judge.verdicts import Finding, Ruling
+from ernie_conformance.judge.verdicts import Ruling
 from ernie_conformance.tables import UsageError, read_table
 
 
@@ -37,10 +37,9 @@ class Waiver:
         except InvalidVersion:
             return True
 
-    def covers(self, row: str, finding: Finding) -> bool:
-        """Does it explain this finding: same row, and every exchange that shows it is named?"""
-        names = finding.exchanges or ("",)
-        return row == self.row and all(fnmatchcase(name, self.case) for name in names)
+    def covers(self, row: str, exchanges: tuple[str, ...]) -> bool:
+        """Does it explain a finding of `row`: is every exchange that shows it named?"""
+        return row == self.row and all(fnmatchcase(name, self.case) for name in exchanges or ("",))
 
 
 def load_waivers(paths: Iterable[Path], rows: dict[str, Row], version: str) -> list[Waiver]:
@@ -65,15 +64,15 @@ def load_waivers(paths: Iterable[Path], rows: dict[str, Row], version: str) -> l
     return found
 
 
-def waiver_problems(
-    waivers: Sequence[Waiver], rulings: Sequence[Ruling], used: set[Waiver], today: datetime.date
-) -> list[str]:
+def waiver_problems(waivers: Sequence[Waiver], rulings: Sequence[Ruling], today: datetime.date) -> list[str]:
     """What is wrong with the waivers themselves: expired, or stale (its row was exercised and it covered nothing)."""
     exercised = {r.row.id for r in rulings if r.asked}
-    problems = [f"waiver {w.row} ({w.case}) expired on {w.expires}" for w in waivers if w.expires < today]
-    problems += [
-        f"waiver {w.row} ({w.case}) is stale: nothing needs it any more"
-        for w in waivers
-        if w.row in exercised and w not in used and w.expires >= today
-    ]
+    problems = []
+    for waiver in waivers:
+        what = f"waiver {waiver.row} ({waiver.case})"
+        used = any(waiver.covers(r.row.id, f.exchanges) for r in rulings for f in r.findings if f.waived)
+        if waiver.expires < today:
+            problems.append(f"{what} expired on {waiver.expires}")
+        elif waiver.row in exercised and not used:
+            problems.append(f"{what} is stale: nothing needs it any more")
     return problems

@@ -1,0 +1,126 @@
+"""The client that records. Everything HTTP stands behind this module: it never raises for what a server does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import httpx
+
+from ernie_conformance.targets import Timeouts
+from ernie_conformance.wire.exchange import ANY, Exchange, Request
+
+T = TypeVar("T")
+HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "ernie-conformance"}
+HangUp = Callable[[bytes], bool]  # given all the bytes so far: shall we close the connection now?
+
+
+class _Late(Exception):
+    """A wait ended; the text says which and after how long."""
+
+
+class Client:
+    """Sends requests to one server over kept-alive connections, and records bytes with their arrival times.
+
+    Proxies and other settings of the environment are ignored: traffic goes where the operator said and nowhere else.
+    """
+
+    def __init__(self, base_url: str, timeouts: Timeouts, headers: dict[str, str] | None = None) -> None:
+        self.base_url = base_url.rstrip("/")
+        self.timeouts = timeouts
+        self._headers = {**HEADERS, **(headers or {})}
+        self._http = httpx.AsyncClient(
+            timeout=httpx.Timeout(None, connect=timeouts.connect),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+            trust_env=False,
+            follow_redirects=False,
+        )
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def send(
+        self,
+        name: str,
+        request: Request,
+        *,
+        phase: str = "",
+        expects: str = ANY,
+        timeouts: Timeouts | None = None,
+        hang_up: HangUp | None = None,
+    ) -> Exchange:
+        """Send `request` and record what comes back, errors included. `hang_up` closes early, on purpose."""
+        bounds = timeouts or self.timeouts
+        taken = _Taken()
+        try:
+            await self._converse(request, bounds, taken, hang_up)
+        except _Late as late:
+            taken.error = str(late)
+        except httpx.ConnectTimeout:
+            taken.error = f"connect: no connection within {bounds.connect:g} s"
+        except httpx.ConnectError as error:
+            taken.error = f"connect: {error}"
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+            taken.error = f"broken: {type(error).__name__}: {error}"
+        return Exchange(
+            name=name,
+            request=request,
+            status=taken.status,
+            headers=taken.headers,
+            pieces=tuple(taken.pieces),
+            error=taken.error,
+            phase=phase,
+            sent_at=taken.sent_at,
+            expects=expects,
+            seconds=taken.elapsed(),
+        )
+
+    async def _converse(self, request: Request, bounds: Timeouts, taken: _Taken, hang_up: HangUp | None) -> None:
+        headers = {**self._headers, **dict(request.headers)}
+        built = self._http.build_request(request.method, self.base_url + request.path, headers=headers, content=request.body)
+        response = await _within(bounds.first_byte, "first-byte", self._http.send(built, stream=True))
+        try:
+            taken.status = response.status_code
+            taken.headers = tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in response.headers.raw)
+            pieces = response.aiter_raw()
+            wait, what = bounds.first_byte, "first-byte"
+            while True:
+                left = bounds.total - taken.elapsed()
+                piece = await _within(min(wait, left), what if wait <= left else "total", anext(pieces, b""))
+                if not piece:
+                    return
+                taken.pieces.append((taken.elapsed(), piece))
+                wait, what = bounds.gap, "gap"
+                if hang_up is not None and hang_up(b"".join(p for _, p in taken.pieces)):
+                    return
+        finally:
+            await response.aclose()
+
+
+@dataclass
+class _Taken:
+    """What has come so far of one answer."""
+
+    status: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    pieces: list[tuple[float, bytes]] = field(default_factory=list)
+    error: str | None = None
+    sent_at: float = field(default_factory=time.time)
+    started: float = field(default_factory=time.perf_counter)
+
+    def elapsed(self) -> float:
+        """Seconds since sending."""
+        return time.perf_counter() - self.started
+
+
+async def _within(seconds: float, what: str, waiting: Awaitable[T]) -> T:
+    try:
+        return await asyncio.wait_for(waiting, max(seconds, 0.001))
+    except asyncio.TimeoutError as error:
+        raise _Late(f"{what}: nothing came for {seconds:.1f} s") from error
