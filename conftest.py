@@ -1,0 +1,25 @@
+"""Binds the suite to pytest; everything it does stands in ernie_conformance/suite."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ernie_conformance.suite import hooks, items, settings
+from ernie_conformance.suite.run import evidence, terms
+
+__all__ = ["evidence", "terms"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    settings.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    hooks.configure(config)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, name: str, obj: Any) -> list[pytest.Item] | None:
+    return items.make_items(collector, name, obj)

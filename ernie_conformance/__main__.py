@@ -1,0 +1,36 @@
+"""`python -m ernie_conformance PROGRAM ...`: what the suite offers beside pytest."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+from ernie_conformance import __version__
+from ernie_conformance.tables import UsageError
+
+PROGRAMS = {
+    "judge": ("ernie_conformance.programs.judge", "judge recorded traffic by every rule that holds for any exchange"),
+    "grade": ("ernie_conformance.graders.program", "grade model outputs as the acceptance part does"),
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run one program. Exit codes: 0 all is well, 1 something is red, 4 the call itself is wrong."""
+    if arguments[:1] == ["--version"]:
+        print(__version__)
+        return 0
+    if not arguments or arguments[0] not in PROGRAMS:
+        print("usage: python -m ernie_conformance PROGRAM [--help] ...\n")
+        for name, (_, what) in PROGRAMS.items():
+            print(f"  {name:<10}{what}")
+        return 0 if arguments[:1] in (["-h"], ["--help"]) else 4
+    program = import_module(PROGRAMS[arguments[0]][0])
+    try:
+        return int(program.main(arguments[1:]))
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return 4
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The tables of exchanges and scenarios, one module an area."""

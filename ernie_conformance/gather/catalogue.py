@@ -1,0 +1,78 @@
+"""Everything that can be asked, found in gather/asks/: each module there has ASKS, SCENARIOS or both."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+
+from ernie_conformance.gather import asks as areas
+from ernie_conformance.gather.ask import Ask, Scenario
+from ernie_conformance.targets import Target
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Asks and scenarios by name."""
+
+    asks: dict[str, Ask]
+    scenarios: dict[str, Scenario]
+
+    def owner(self, name: str) -> str | None:
+        """What must be played so that `name` is in the evidence: itself, or the scenario that makes it. None: unknown."""
+        if name in self.asks or name in self.scenarios:
+            return name
+        return next((scenario.name for scenario in self.scenarios.values() if name in scenario.makes), None)
+
+    def core(self) -> set[str]:
+        """What is asked whenever any traffic is."""
+        return {name for name, one in {**self.asks, **self.scenarios}.items() if one.core}
+
+
+@cache
+def catalogue() -> Catalogue:
+    """Read every area. Raises ValueError when two things share a name."""
+    asks: dict[str, Ask] = {}
+    scenarios: dict[str, Scenario] = {}
+    for module in pkgutil.iter_modules(areas.__path__, areas.__name__ + "."):
+        area = importlib.import_module(module.name)
+        for ask in getattr(area, "ASKS", ()):
+            if ask.name in asks:
+                raise ValueError(f"two asks are called {ask.name!r}")
+            asks[ask.name] = ask
+        for scenario in getattr(area, "SCENARIOS", ()):
+            if scenario.name in asks or scenario.name in scenarios:
+                raise ValueError(f"two scenarios are called {scenario.name!r}")
+            scenarios[scenario.name] = scenario
+    return Catalogue(asks, scenarios)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What will be asked, and why the rest of what was wanted won't be."""
+
+    asks: list[Ask]
+    scenarios: list[Scenario]
+    unasked: dict[str, str]
+
+
+def select(names: Iterable[str], target: Target) -> Selection:
+    """What of `names` this target is asked. What it doesn't declare, or what may disturb it, is left out with a reason."""
+    known = catalogue()
+    chosen = Selection([], [], {})
+    for name in sorted(set(names) | known.core()):
+        one: Ask | Scenario = known.asks[name] if name in known.asks else known.scenarios[name]
+        missing = [need for need in one.needs if need not in target.capabilities]
+        if missing:
+            reason = f"not declared: {', '.join(missing)}"
+            chosen.unasked.update(dict.fromkeys((name, *getattr(one, "makes", ())), reason))
+        elif one.disruptive and not target.disruptive:
+            reason = "may disturb the server; allow it with --disruptive"
+            chosen.unasked.update(dict.fromkeys((name, *getattr(one, "makes", ())), reason))
+        elif isinstance(one, Ask):
+            chosen.asks.append(one)
+        else:
+            chosen.scenarios.append(one)
+    return chosen

@@ -1,0 +1,141 @@
+"""One run of traffic: read the host, start or attach, ask in phases, stop, and hand the evidence over."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ernie_conformance.gather.ask import Ask, Scenario, chat
+from ernie_conformance.gather.catalogue import Selection, select
+from ernie_conformance.gather.stage import Ledger, Stage
+from ernie_conformance.launch.serve import Deployment, LaunchFailed, serve
+from ernie_conformance.probe import read_facts
+from ernie_conformance.targets import Target
+from ernie_conformance.wire.client import Client
+from ernie_conformance.wire.evidence import Evidence
+
+
+@dataclass(frozen=True)
+class Orders:
+    """How a run is made. `traffic` False reads the host only. `progress` takes one line of text at a time."""
+
+    report_dir: Path
+    traffic: bool = True
+    server_python: str | None = None
+    model_dir: str | None = None
+    api_key: str | None = None
+    speed: str = "gate"
+    concurrency: int | None = None
+    progress: Callable[[str], None] = field(default=lambda _: None)
+
+
+async def gather(target: Target, names: Iterable[str], orders: Orders) -> Evidence:
+    """All the evidence that `names` call for. What a server does wrong is recorded, never raised."""
+    host = await asyncio.to_thread(
+        read_facts,
+        target,
+        server_python=orders.server_python,
+        model_dir=orders.model_dir,
+        attached=target.kind == "attached",
+    )
+    facts: dict[str, Any] = {"host": host, "started_at": time.time()}
+    if not orders.traffic:
+        return Evidence({}, facts=facts, target=target_record(target))
+    chosen = select(names, target)
+    ledger = Ledger()
+    notes: dict[str, dict[str, Any]] = {}
+    unasked = chosen.unasked
+    try:
+        async with serve(
+            target,
+            server_python=orders.server_python,
+            model_dir=orders.model_dir,
+            report_dir=orders.report_dir,
+            speed=orders.speed,
+            api_key=orders.api_key,
+            progress=orders.progress,
+        ) as deployment:
+            facts["launch"] = deployment.facts
+            target = replace(target, base_url=deployment.base_url, metrics_url=deployment.metrics_url)
+            notes = await _converse(target, deployment, chosen, ledger, orders)
+    except LaunchFailed as failure:
+        facts["launch"] = failure.facts
+        wanted = [*chosen.asks, *chosen.scenarios]
+        names = [name for one in wanted for name in (one.name, *getattr(one, "makes", ()))]
+        unasked = {**unasked, **dict.fromkeys(names, "blocked by LAUNCH-001: the server didn't become ready")}
+    facts["seconds"] = time.time() - facts["started_at"]
+    return Evidence(ledger.exchanges, notes, facts, target_record(target), unasked=unasked)
+
+
+def target_record(target: Target) -> dict[str, Any]:
+    """The target as the evidence's head keeps it; replay builds the target again from it."""
+    record = asdict(target)
+    record["capabilities"] = sorted(target.capabilities)
+    record["waivers"] = []
+    record["launch"] = {}
+    return record
+
+
+async def _converse(
+    target: Target, deployment: Deployment, chosen: Selection, ledger: Ledger, orders: Orders
+) -> dict[str, dict[str, Any]]:
+    headers = {"Authorization": f"Bearer {orders.api_key}"} if orders.api_key else {}
+    notes: dict[str, dict[str, Any]] = {}
+    async with (
+        Client(target.base_url, target.timeouts, headers) as client,
+        Client(target.metrics_url or target.base_url, target.timeouts) as metrics,
+    ):
+        stage = Stage(target, client, metrics, ledger, log_between=deployment.log_since)
+        for phase, asks, scenarios, at_most in _phases(chosen, orders.concurrency or target.slots):
+            if not asks and not scenarios:
+                continue
+            orders.progress(f"{phase}: {len(asks) + len(scenarios)} to ask")
+            played = await _play(stage.within(phase), phase, asks, scenarios, at_most)
+            notes.update(played)
+            if ledger.given_up and not deployment.alive() and deployment.kind != "attached":
+                await deployment.restart()
+                ledger.renew()
+    return notes
+
+
+ALIVE = chat("alive", "1+1=?", max_tokens=4)  # a good request: is the server still there?
+
+Phase = tuple[str, list[Ask], list[Scenario], int]
+
+
+def _phases(chosen: Selection, slots: int) -> Iterable[Phase]:
+    """Thinking on and off are never mixed; what must be alone comes before the crowd, what may disturb comes last."""
+
+    def asks(thinks: bool, alone: bool) -> list[Ask]:
+        return [a for a in chosen.asks if not a.disruptive and a.alone == alone and a.thinks == thinks]
+
+    def scenes(thinks: bool, alone: bool) -> list[Scenario]:
+        return [s for s in chosen.scenarios if not s.disruptive and s.alone == alone and s.thinks == thinks]
+
+    for thinks, label in ((False, "thinking off"), (True, "thinking on")):
+        yield f"{label}, alone", asks(thinks, True), [], 1
+        yield f"{label}, side by side", asks(thinks, False), scenes(thinks, False), slots
+        for scenario in scenes(thinks, True):
+            yield f"scenario {scenario.name}", [], [scenario], 1
+    for ask in (a for a in chosen.asks if a.disruptive):
+        yield f"disruptive: {ask.name}", [ask], [], 1
+        yield f"after {ask.name}", [ALIVE.renamed(f"after-{ask.name}")], [], 1
+    for scenario in (s for s in chosen.scenarios if s.disruptive):
+        yield f"disruptive: {scenario.name}", [], [scenario], 1
+
+
+async def _play(
+    stage: Stage, phase: str, asks: list[Ask], scenarios: list[Scenario], at_most: int
+) -> dict[str, dict[str, Any]]:
+    async def scene(scenario: Scenario) -> tuple[str, dict[str, Any]]:
+        try:
+            return scenario.name, await scenario.play(stage.within(phase, scenario.name))
+        except Exception as defect:  # a scenario records what servers do; what it raises is our own mistake, kept as such
+            return scenario.name, {"defect": f"{type(defect).__name__}: {defect}"}
+
+    _, *played = await asyncio.gather(stage.send_all(asks, at_most), *(scene(s) for s in scenarios))
+    return dict(played)

@@ -1,0 +1,103 @@
+"""Where requests are sent from: fills in the model, keeps the records, and stops knocking on a dead server's door."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from ernie_conformance.gather.ask import Ask
+from ernie_conformance.targets import Target
+from ernie_conformance.wire.client import Client, HangUp
+from ernie_conformance.wire.exchange import ABANDONED, Exchange
+
+# After so many failures in a row without one answer, a server is given up. More than the number that a server may
+# close on purpose (each disruptive request is followed by a good one), few enough that a hung server costs seconds.
+PATIENCE = 4
+FATAL = ("connect:", "first-byte:", "gap:", "total:", "broken:")
+
+
+class Ledger:
+    """Every exchange of a run by name, and whether the server is worth asking on."""
+
+    def __init__(self) -> None:
+        self.exchanges: dict[str, Exchange] = {}
+        self._failures = 0
+
+    @property
+    def given_up(self) -> bool:
+        return self._failures >= PATIENCE
+
+    def renew(self) -> None:
+        """The server was started again."""
+        self._failures = 0
+
+    def enter(self, exchange: Exchange) -> Exchange:
+        """Keep `exchange` under its name, which must be new."""
+        if exchange.name in self.exchanges:
+            raise ValueError(f"two exchanges are called {exchange.name!r}")
+        self.exchanges[exchange.name] = exchange
+        if exchange.error is None:
+            self._failures = 0
+        elif exchange.expects != ABANDONED and exchange.error.startswith(FATAL):
+            self._failures += 1
+        return exchange
+
+
+class Stage:
+    """Sends asks to one server. Scenarios get one of their own, whose exchanges carry the scenario's name."""
+
+    def __init__(
+        self,
+        target: Target,
+        client: Client,
+        metrics: Client,
+        ledger: Ledger,
+        *,
+        phase: str = "",
+        scenario: str = "",
+        log_between: Callable[[float], str | None] = lambda _: None,
+    ) -> None:
+        self.target = target
+        self.client = client
+        self.metrics = metrics
+        self.ledger = ledger
+        self._phase = phase
+        self._scenario = scenario
+        self._log_since = log_between
+
+    def within(self, phase: str, scenario: str = "") -> Stage:
+        """The same stage for another phase or a scenario."""
+        return Stage(
+            self.target, self.client, self.metrics, self.ledger, phase=phase, scenario=scenario, log_between=self._log_since
+        )
+
+    async def send(self, ask: Ask, *, hang_up: HangUp | None = None) -> Exchange:
+        """Send one ask and enter what comes back. `hang_up` closes the connection early, on purpose."""
+        request = ask.request(self.target.model)
+        expects = ABANDONED if hang_up is not None else ask.expects
+        if self.ledger.given_up:
+            exchange = Exchange(
+                ask.name, request, None, error="connect: not tried, the server stopped answering", sent_at=time.time()
+            )
+        else:
+            bounds = self.target.timeouts
+            if ask.disruptive:
+                patience = bounds.disruptive
+                bounds = replace(bounds, first_byte=patience, gap=patience, total=patience)
+            client = self.metrics if ask.metrics else self.client
+            exchange = await client.send(ask.name, request, timeouts=bounds, hang_up=hang_up)
+        notes = {"scenario": self._scenario} if self._scenario else {}
+        log = self._log_since(exchange.sent_at) if exchange.error or (exchange.status or 0) >= 500 else None
+        return self.ledger.enter(replace(exchange, phase=self._phase, expects=expects, notes=notes, log=log))
+
+    async def send_all(self, asks: Iterable[Ask], at_most: int | None = None) -> list[Exchange]:
+        """Send asks side by side, `at_most` at a time (the target's slots when not given)."""
+        slots = asyncio.Semaphore(at_most or self.target.slots)
+
+        async def one(ask: Ask) -> Exchange:
+            async with slots:
+                return await self.send(ask)
+
+        return list(await asyncio.gather(*(one(ask) for ask in asks)))

@@ -1,0 +1,1 @@
+"""Programs of `python -m ernie_conformance`, one module each with a `main(arguments) -> exit code`."""

@@ -1,0 +1,137 @@
+"""The hooks that carry rulings from items to the verdict file and the terminal."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ernie_conformance.judge import verdicts
+from ernie_conformance.judge.rows import load_rows
+from ernie_conformance.judge.verdicts import Finding, Ruling
+from ernie_conformance.report.terminal import summary_lines
+from ernie_conformance.report.verdict import Run, begin, finish
+from ernie_conformance.suite import items, run
+from ernie_conformance.suite.settings import header, read_settings
+from ernie_conformance.wire.evidence import Evidence, read_evidence
+
+SHOWN_AS_EXPECTED = {verdicts.WARN, verdicts.WAIVED}
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+class Conformance:
+    """The plugin of one pytest process. In the controller it also gathers rulings and writes the verdict."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.settings = config.stash[run.SETTINGS]
+        self.controller = run.is_controller(config)
+        self._rulings: list[Ruling] = []
+        self._rows: dict[str, str] = {}  # node id -> row, for an item whose worker crashed
+        self._selftest_only = _selftest_only(config)
+        self.result: dict[str, Any] | None = None
+
+    def pytest_report_header(self) -> list[str]:
+        return [] if self._selftest_only else header(self.settings)
+
+    def pytest_sessionstart(self) -> None:
+        if self.controller and not self._selftest_only:
+            begin(self.settings.report_dir)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if self.settings.terms.profile == "smoke":
+            suite = [i for i in items if run.CASE in i.stash and not i.stash[run.CASE].row.smoke]
+            items[:] = [i for i in items if i not in suite]
+            self.config.hook.pytest_deselected(items=suite)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        run.plan(self.config, session.items)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Any:
+        report: Any = yield
+        if items.CASE not in item.stash:
+            return report
+        report.row = item.stash[items.CASE].row.id
+        ruling = item.stash.get(items.RULING, None)
+        if report.when == "call" and ruling is not None:
+            report.ruling = {
+                "verdict": ruling.verdict,
+                "asked": ruling.asked,
+                "findings": [asdict(f) for f in ruling.findings],
+            }
+            if ruling.verdict in SHOWN_AS_EXPECTED:
+                report.wasxfail = f"{ruling.verdict}: {ruling.detail}"
+        return report
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        """Keep rulings; an item that broke off without one is the suite's own error."""
+        if not self.controller:
+            return
+        if hasattr(report, "row"):
+            self._rows[report.nodeid] = report.row
+        row = load_rows().get(self._rows.get(report.nodeid, ""))
+        if row is None:
+            return
+        if hasattr(report, "ruling"):
+            kept = report.ruling
+            findings = tuple(Finding(**{**f, "exchanges": tuple(f["exchanges"])}) for f in kept["findings"])
+            self._rulings.append(Ruling(row, report.nodeid, kept["verdict"], findings, kept["asked"]))
+        elif report.failed:
+            detail = f"the suite itself failed in {report.when}: {str(report.longrepr).strip().splitlines()[-1:]}"
+            self._rulings.append(Ruling(row, report.nodeid, verdicts.ERROR, (Finding(detail),)))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if not self.controller or self._selftest_only:
+            return
+        if not self._rulings and exitstatus in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
+            return  # the running verdict stays closed
+        evidence = self._evidence()
+        narrowed = _narrowed(self.config) or exitstatus == pytest.ExitCode.INTERRUPTED
+        outcome = Run(self.settings.terms, self._rulings, evidence, narrowed, exitstatus == pytest.ExitCode.INTERRUPTED)
+        self.result = finish(self.settings.report_dir, outcome)
+        if self.result["gate"] == "closed" and exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _evidence(self) -> Evidence:
+        if self.settings.recorded is not None:
+            return self.settings.recorded
+        path: Path = self.settings.report_dir / "evidence.jsonl"
+        return read_evidence(path) if path.exists() and self._rulings else Evidence({})
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.result is not None:
+            for line in summary_lines(self.result, self._evidence(), self.settings.lang):
+                terminalreporter.write_line(line)
+
+
+def _selftest_only(config: pytest.Config) -> bool:
+    arguments = [Path(a.split("::")[0]) for a in config.args]
+    return bool(arguments) and all("selftest" in a.parts for a in arguments) or config.getoption("markexpr") == "selftest"
+
+
+def _narrowed(config: pytest.Config) -> bool:
+    """Was the selection narrowed beyond whole parts?"""
+    option = config.getoption
+    whole = {"", "env", "api", "acceptance"}
+    parts = {word.strip() for word in (option("markexpr") or "").split(" or ")}
+    chosen = config.args_source is pytest.Config.ArgsSource.ARGS and not set(config.args) <= {"tests"}
+    return bool(option("keyword") or option("lf", False) or option("deselect", None) or not parts <= whole or chosen)
+
+
+def configure(config: pytest.Config) -> None:
+    """Check the options, and register the hooks. Raises pytest.UsageError."""
+    run.keep_stderr_utf8()
+    if run.is_controller(config):
+        run.name_the_run()
+        signal.signal(signal.SIGTERM, _interrupt)
+    config.stash[run.SETTINGS] = read_settings(config)
+    config.pluginmanager.register(Conformance(config), "conformance")

@@ -1,0 +1,120 @@
+"""One run: who gathers, who waits, and where the evidence is found. Works alike with and without xdist workers."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from ernie_conformance.gather import Orders, gather
+from ernie_conformance.judge.judge import Terms
+from ernie_conformance.suite.items import CASE, needs_of
+from ernie_conformance.suite.settings import Settings
+from ernie_conformance.tables import UsageError
+from ernie_conformance.wire.evidence import Evidence, read_evidence, write_evidence
+
+SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
+NEEDS: pytest.StashKey[set[str]] = pytest.StashKey()
+TRAFFIC: pytest.StashKey[bool] = pytest.StashKey()
+RUN_VARIABLE = "ERNIE_CONFORMANCE_RUN"
+
+# Longer than any gathering: the lock's holder bounds itself by the target's time-outs.
+LOCK_SECONDS = 4 * 3600
+
+
+def name_the_run() -> None:
+    """Give this run a name that its workers inherit, so that all agree on whose evidence is fresh. Controller only."""
+    os.environ[RUN_VARIABLE] = uuid.uuid4().hex
+
+
+def plan(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Note what the collected tests need. Every worker collects all items, so each of them knows the union."""
+    cases = [item.stash[CASE] for item in items if CASE in item.stash]
+    config.stash[NEEDS] = set().union(*(needs_of(case) for case in cases)) if cases else set()
+    config.stash[TRAFFIC] = any(case.row.part != "env" for case in cases)
+
+
+def evidence_of(config: pytest.Config) -> Evidence:
+    """The run's evidence: replayed, read from the file that another process wrote, or gathered here and now."""
+    settings = config.stash[SETTINGS]
+    if settings.recorded is not None:
+        return settings.recorded
+    folder = settings.report_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    file, mark = folder / "evidence.jsonl", folder / ".gathered"
+    run = os.environ[RUN_VARIABLE]
+    with FileLock(folder / ".gathering.lock", timeout=LOCK_SECONDS):
+        if not (mark.exists() and mark.read_text() == run):
+            evidence = asyncio.run(_gather(config, settings))
+            write_evidence(file, evidence, [settings.api_key] if settings.api_key else [])
+            _write_requests(folder / "requests", evidence)
+            mark.write_text(run)
+    return read_evidence(file)
+
+
+async def _gather(config: pytest.Config, settings: Settings) -> Evidence:
+    orders = Orders(
+        report_dir=settings.report_dir,
+        traffic=config.stash[TRAFFIC],
+        server_python=settings.server_python,
+        model_dir=settings.model_dir,
+        api_key=settings.api_key,
+        speed=settings.speed,
+        concurrency=settings.concurrency,
+        progress=Progress(config),
+    )
+    return await gather(settings.target, config.stash[NEEDS], orders)
+
+
+def _write_requests(folder: Path, evidence: Evidence) -> None:
+    """The body of each request as a file of its own, so that a curl line can repeat it."""
+    folder.mkdir(exist_ok=True)
+    for exchange in evidence.exchanges.values():
+        if exchange.request.body is not None:
+            (folder / f"{exchange.name.replace('/', '_')}.json").write_bytes(exchange.request.body)
+
+
+class Progress:
+    """Says on the terminal how far the gathering is; silent where nobody watches."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._capture = config.pluginmanager.getplugin("capturemanager")
+
+    def __call__(self, line: str) -> None:
+        if not os.isatty(2):
+            return
+        with self._capture.global_and_fixture_disabled():
+            os.write(2, f"\r\x1b[K{line[:100]}".encode())
+
+
+@pytest.fixture(scope="session")
+def evidence(pytestconfig: pytest.Config) -> Iterator[Evidence]:
+    """Everything that went over the wire. The first process to need it launches the server once and gathers."""
+    try:
+        yield evidence_of(pytestconfig)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+@pytest.fixture(scope="session")
+def terms(pytestconfig: pytest.Config) -> Terms:
+    """On what terms this run judges."""
+    return pytestconfig.stash[SETTINGS].terms
+
+
+def is_controller(config: pytest.Config) -> bool:
+    """Is this the process that reports: the only one, or the one that has the workers?"""
+    return not hasattr(config, "workerinput")
+
+
+def keep_stderr_utf8() -> None:
+    """Messages in Chinese must not kill a run under a locale without UTF-8."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
