@@ -115,7 +115,7 @@ class Conformance:
 
 def _selftest_only(config: pytest.Config) -> bool:
     arguments = [Path(a.split("::")[0]) for a in config.args]
-    return bool(arguments) and all("selftest" in a.parts for a in arguments) or config.getoption("markexpr") == "selftest"
+    return (bool(arguments) and all("selftest" in a.parts for a in arguments)) or config.getoption("markexpr") == "selftest"
 
 
 def _narrowed(config: pytest.Config) -> bool:

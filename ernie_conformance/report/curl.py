@@ -1,0 +1,38 @@
+"""How to repeat an exchange from a shell."""
+
+from __future__ import annotations
+
+import shlex
+
+from ernie_conformance.wire.exchange import Exchange
+
+SHORT = 400  # bytes of a body that are still readable on a command line
+
+
+def curl_line(exchange: Exchange, base_url: str, report_dir: str = "report") -> str:
+    """A curl command that sends the same request; a long body is read from the report folder. No key is ever shown."""
+    request = exchange.request
+    words = ["curl", "-sS", "-i"]
+    if exchange.wants_stream:
+        words.append("-N")
+    if request.method == "HEAD":
+        words.append("-I")
+    elif request.method not in ("GET", "POST") or (request.method == "POST" and request.body is None):
+        words += ["-X", request.method]
+    words.append((base_url.rstrip("/") or "$BASE_URL") + request.path)
+    for name, value in request.headers:
+        words += ["-H", f"{name}: {'***' if name.lower() == 'authorization' else value}"]
+    if request.body is not None:
+        words += ["--data-binary", _body(exchange, report_dir)]
+    return " ".join(word if word.startswith("$BASE_URL") else shlex.quote(word) for word in words)
+
+
+def _body(exchange: Exchange, report_dir: str) -> str:
+    body = exchange.request.body or b""
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError:
+        text = ""
+    if text and len(body) <= SHORT and text.isprintable() and not text.startswith("@"):
+        return text
+    return f"@{report_dir}/requests/{exchange.name.replace('/', '_')}.json"

@@ -1,0 +1,84 @@
+"""The summary an operator reads first: a line an area, then each red row with what was seen and how to repeat it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ernie_conformance.judge import verdicts
+from ernie_conformance.report.curl import curl_line
+from ernie_conformance.report.words import word
+from ernie_conformance.wire.evidence import Evidence
+
+COLUMNS = (
+    verdicts.PASS,
+    verdicts.FAIL,
+    verdicts.WARN,
+    verdicts.WAIVED,
+    verdicts.BLOCKED,
+    verdicts.INCONCLUSIVE,
+    verdicts.ERROR,
+    verdicts.NOT_TESTABLE,
+    verdicts.NOT_ASKED,
+)
+TOLD = (verdicts.ERROR, verdicts.FAIL, verdicts.INCONCLUSIVE, verdicts.WARN, verdicts.WAIVED)
+WIDTH = 300  # characters of a detail, so that a hostile answer can't flood the terminal
+
+
+def printable(text: str, width: int = WIDTH) -> str:
+    """`text` on one line, control characters shown as escapes, cut at `width`."""
+    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return safe if len(safe) <= width else safe[: width - 1] + "…"
+
+
+def summary_lines(verdict: dict[str, Any], evidence: Evidence, lang: str) -> list[str]:
+    """The lines of the terminal summary."""
+    rows = verdict["rows"]
+    lines = ["", *_table(rows, lang)]
+    for kind in TOLD:
+        for row in (r for r in rows if r["verdict"] == kind):
+            lines += ["", *_told(row, verdict, evidence, lang)]
+    lines += _blocked(rows, lang)
+    lines += [f"! {printable(problem)}" for problem in verdict["problems"]]
+    spent = f"{verdict['requests']} {word('spent', lang)}, {verdict['completion_tokens']} {word('tokens', lang)}"
+    if verdict["seconds"]:
+        spent += f", {verdict['seconds']:.1f} {word('seconds', lang)}"
+    return [*lines, "", spent, f"{word('gate', lang)}: {word(verdict['gate'], lang)}"]
+
+
+def _table(rows: list[dict[str, Any]], lang: str) -> list[str]:
+    shown = [c for c in COLUMNS if any(r["verdict"] == c for r in rows)]
+    lines = ["  ".join([f"{word('area', lang):<22}", *(f"{c:>{max(len(c), 4)}}" for c in shown)])]
+    for part, area in dict.fromkeys((r["part"], r["area"]) for r in rows):
+        mine = [r["verdict"] for r in rows if (r["part"], r["area"]) == (part, area)]
+        cells = (f"{mine.count(c) or '':>{max(len(c), 4)}}" for c in shown)
+        lines.append("  ".join([f"{part + ' · ' + area:<22}", *cells]))
+    return lines
+
+
+def _told(row: dict[str, Any], verdict: dict[str, Any], evidence: Evidence, lang: str) -> list[str]:
+    lines = [
+        f"{row['verdict']} {row['id']} ({row['level']}, {row['layer']}) {row['text']}",
+        f"  {word('seen', lang)}: {printable(row['detail'])}",
+        f"  {word('why', lang)}: {row['hint'][lang]}",
+    ]
+    exchange = next((evidence.exchanges[n] for n in row["exchanges"] if n in evidence.exchanges), None)
+    if exchange is not None:
+        lines.append(f"  {word('repeat', lang)}: {printable(curl_line(exchange, verdict['target']['base_url']), 1000)}")
+        if exchange.log:
+            lines.append(f"  {word('log', lang)}: {printable(exchange.log.strip().splitlines()[-1])}")
+    return lines
+
+
+def _blocked(rows: list[dict[str, Any]], lang: str) -> list[str]:
+    owners: dict[str, list[str]] = {}
+    for row in rows:
+        if row["verdict"] == verdicts.BLOCKED:
+            owners.setdefault(row["blocked_by"], []).append(row["id"])
+    return [
+        line
+        for owner, names in owners.items()
+        for line in (
+            "",
+            f"BLOCKED: {len(names)} {word('blocked', lang)} {owner}: {', '.join(names[:8])}{' …' * (len(names) > 8)}",
+        )
+    ]
