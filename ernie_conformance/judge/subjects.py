@@ -46,9 +46,21 @@ def _is_completion(exchange: Exchange) -> bool:
 
 def _is_legal(exchange: Exchange) -> bool:
     """Is a 200 answer owed, or, where nothing is known of the request, was one given?"""
-    if exchange.request.method != "POST":
+    if exchange.request.method != "POST" or not exchange.request.path.endswith("/completions"):
         return False
     return exchange.expects == ANSWER or (exchange.expects == ANY and exchange.status == 200)
+
+
+def _came_as_asked(exchange: Exchange) -> bool:
+    """False for a recording whose request asked for a stream in a way that isn't legal JSON for it (`"stream": "yes"`)."""
+    return exchange.expects == ANSWER or exchange.wants_stream or exchange.media_type != "text/event-stream"
+
+
+def _is_whole(exchange: Exchange) -> bool:
+    """Is it a complete answer that isn't a stream, nor asked to be one?"""
+    if exchange.error is not None or exchange.status != 200 or exchange.wants_stream or not _is_legal(exchange):
+        return False
+    return _came_as_asked(exchange)
 
 
 @dataclass(frozen=True)
@@ -62,13 +74,17 @@ class Kind:
 TRAFFIC = {
     "exchange": Kind(lambda e: e.expects != ABANDONED, lambda e: e),
     "chat_exchange": Kind(lambda e: _is_chat(e) and _is_legal(e), lambda e: e),
+    "legal": Kind(lambda e: e.expects == ANSWER, lambda e: e),
+    "whole": Kind(_is_whole, lambda e: e),
+    "stream_exchange": Kind(lambda e: _is_legal(e) and e.wants_stream and e.status == 200, lambda e: e),
     "event_stream": Kind(lambda e: _is_legal(e) and e.wants_stream, EventStream),
     "stream": Kind(lambda e: _is_legal(e) and _is_chat(e) and e.wants_stream, Stream),
-    "answer": Kind(lambda e: _is_legal(e) and _is_chat(e) and not e.wants_stream, Answer),
-    "reply": Kind(lambda e: _is_legal(e) and _is_chat(e), view),
+    "answer": Kind(lambda e: _is_legal(e) and _is_chat(e) and not e.wants_stream and _came_as_asked(e), Answer),
+    "reply": Kind(lambda e: _is_legal(e) and _is_chat(e) and _came_as_asked(e), view),
     "completion": Kind(lambda e: _is_legal(e) and _is_completion(e) and not e.wants_stream, Answer),
     "completion_stream": Kind(lambda e: _is_legal(e) and _is_completion(e) and e.wants_stream, Stream),
-    "generation": Kind(lambda e: _is_legal(e) and (_is_chat(e) or _is_completion(e)), view),
+    "any_stream": Kind(lambda e: _is_legal(e) and e.wants_stream, Stream),
+    "generation": Kind(lambda e: _is_legal(e) and _came_as_asked(e), view),
 }
 VIEWS: dict[Any, Callable[[Exchange], Any]] = {
     Exchange: lambda e: e,
@@ -79,6 +95,15 @@ VIEWS: dict[Any, Callable[[Exchange], Any]] = {
 }
 WHOLE = {"replies": "reply", **{f"{name}s": name for name in TRAFFIC if name != "reply"}}
 OTHERS = ("facts", "target", "evidence")
+
+
+def _absent(what: str, reason: str) -> Outcome:
+    """How a check ends for something that wasn't gathered, by the gatherer's reason."""
+    if reason.startswith("not declared"):
+        return NotTestable(reason)
+    if reason.startswith("blocked by "):
+        return Blocked(reason.removeprefix("blocked by ").split(":")[0], reason)
+    return NotAsked(reason or what)
 
 
 @dataclass(frozen=True)
@@ -98,7 +123,8 @@ class Subjects:
                 except Blocked as outcome:
                     blocked.append(outcome)
         if not found:
-            raise blocked[0] if blocked else NotAsked(f"the evidence has no {kind.replace('_', ' ')}")
+            reason = next((r for r in self.evidence.unasked.values() if r.startswith("blocked by")), "")
+            raise blocked[0] if blocked else _absent(f"the evidence has no {kind.replace('_', ' ')}", reason)
         return found
 
     def one(self, name: str, wanted: Any) -> Any:
@@ -106,15 +132,14 @@ class Subjects:
         name = name.replace("_", "-")
         if wanted is Scene:
             if name in self.evidence.notes:
+                if defect := self.evidence.notes[name].get("defect"):
+                    raise RuntimeError(f"scenario {name}: {defect}")
                 made = {n: e for n, e in self.evidence.exchanges.items() if e.notes.get("scenario") == name}
                 return Scene(name, self.evidence.notes[name], made)
         elif name in self.evidence.exchanges:
             exchange = self.evidence.exchanges[name]
             return VIEWS[wanted](exchange)
-        reason = self.evidence.unasked.get(name)
-        if reason and reason.startswith("not declared"):
-            raise NotTestable(reason)
-        raise NotAsked(reason or f"the evidence has no exchange {name}")
+        raise _absent(f"the evidence has no exchange {name}", self.evidence.unasked.get(name, ""))
 
 
 @dataclass(frozen=True)

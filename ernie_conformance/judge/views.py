@@ -13,6 +13,7 @@ from ernie_conformance.wire.exchange import Exchange, NotJson, strict_json
 
 # The rows that own an unusable exchange.
 TRANSPORT, STATUS, JSON_BODY, EVENT_STREAM, PAYLOAD = "WIRE-001", "WIRE-002", "WIRE-003", "SSE-001", "SSE-003"
+STREAM_ERROR = "STREAM-003"
 ANSWER_SHAPE, CHUNK_SHAPE = "SCHEMA-001", "STREAM-001"
 
 
@@ -177,7 +178,8 @@ class Chunk:
     @property
     def is_error(self) -> bool:
         """Does this event report an error instead of carrying text?"""
-        return "error" in self.data or self.data.get("object") == "error"
+        bare = "message" in self.data and "choices" not in self.data
+        return self.data.get("error") is not None or self.data.get("object") == "error" or bare
 
 
 @dataclass(frozen=True)
@@ -242,7 +244,7 @@ class EventStream:
 
 
 class Stream(Reply):
-    """A stream of chunks, text put together by channel and choice. Raises Blocked when any event isn't a JSON object."""
+    """A stream of chunks, text put together by channel and choice. Raises Blocked for an event that isn't a chunk."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
@@ -259,7 +261,10 @@ class Stream(Reply):
                 raise Blocked(PAYLOAD, f"{self.name}: an event is not JSON: {error}", self.exchange) from error
             if not isinstance(data, dict):
                 raise Blocked(PAYLOAD, f"{self.name}: an event is no JSON object", self.exchange)
-            yield Chunk(data, self.events.arrival(event.span[1]), event.span)
+            chunk = Chunk(data, self.events.arrival(event.span[1]), event.span)
+            if chunk.is_error:
+                raise Blocked(STREAM_ERROR, f"{self.name}: an error stands in the stream: {data!r:.120}", self.exchange)
+            yield chunk
 
     @cached_property
     def pieces(self) -> list[Piece]:

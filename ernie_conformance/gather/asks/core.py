@@ -12,6 +12,8 @@ ASKS = (
     *both("plain", INTRODUCE, max_tokens=300, core=True),
     *both("thinking", INTRODUCE, thinking=True, max_tokens=600, core=True, needs=("reasoning",)),
     chat("stream-without-usage", INTRODUCE, stream=True, max_tokens=60, core=True),
+    chat("stream-options-empty", INTRODUCE, stream=True, stream_options={}, max_tokens=20),
+    chat("stream-usage-false", INTRODUCE, stream=True, stream_options={"include_usage": False}, max_tokens=20, core=True),
     *both("mixed-script", MIXED, max_tokens=300, core=True),
 )
 

@@ -1,0 +1,52 @@
+"""JSON Schemas by layer and name: `compat/usage` is schemas/compat/usage.json. Nothing is fetched."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+from referencing import Registry, Resource
+
+from ernie_conformance.paths import SCHEMAS
+
+# A count written 1.0 is an integer to JSON Schema, but breaks clients in typed languages.
+_TYPES = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+_Strict = extend(Draft202012Validator, type_checker=_TYPES)
+
+
+@cache
+def schemas() -> dict[str, dict[str, Any]]:
+    """Every schema by `layer/name`."""
+    return {
+        f"{path.parent.name}/{path.stem}": json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(SCHEMAS.glob("*/*.json"))
+    }
+
+
+@cache
+def _registry() -> Registry[Any]:
+    resources = [(schema["$id"], Resource.from_contents(schema)) for schema in schemas().values()]
+    registry: Registry[Any] = Registry()
+    return registry.with_resources(resources)
+
+
+@cache
+def validator(name: str) -> Validator:
+    """The validator of `layer/name`. Raises KeyError when there is no such schema."""
+    made: Validator = _Strict(schemas()[name], registry=_registry())
+    return made
+
+
+def breach(name: str, value: Any) -> str | None:
+    """The first thing about `value` that breaks schema `layer/name`, as `path: what`; None when it conforms."""
+    error: ValidationError | None = best_match(validator(name).iter_errors(value))
+    if error is None:
+        return None
+    path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path).lstrip(".")
+    message = error.message if len(error.message) <= 160 else error.message[:157] + "..."
+    return f"{path or 'the object'}: {message}"

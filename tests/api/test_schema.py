@@ -1,0 +1,65 @@
+"""The shape of whole answers, and what their counts must add up to."""
+
+from __future__ import annotations
+
+from ernie_conformance.judge.outcome import expect
+from ernie_conformance.judge.rows import row
+from ernie_conformance.judge.rules.answers import (
+    adds_up,
+    counts_reasoning,
+    counts_something,
+    ids_differ,
+    is_dated,
+    names_a_model,
+    stays_within_its_limit,
+)
+from ernie_conformance.judge.schemas import breach
+from ernie_conformance.judge.views import Answer, Reply
+from ernie_conformance.wire.evidence import Evidence
+
+
+@row("SCHEMA-001")
+def test_a_chat_answer_has_the_fields_that_clients_read(answer: Answer) -> None:
+    wrong = breach("compat/chat.completion", answer.data)
+    expect(wrong is None, f"{answer.name}: {wrong}", answer)
+
+
+@row("SCHEMA-002")
+def test_a_chat_answer_has_every_published_field(answer: Answer) -> None:
+    wrong = breach("openai/chat.completion", answer.data)
+    expect(wrong is None, f"{answer.name}: {wrong}", answer)
+
+
+@row("SCHEMA-003")
+def test_created_is_the_time_of_the_answer_in_seconds(generation: Reply) -> None:
+    is_dated(generation)
+
+
+@row("SCHEMA-004")
+def test_no_two_requests_get_the_same_id(generations: list[Reply]) -> None:
+    ids_differ(generations)
+
+
+@row("SCHEMA-005")
+def test_each_answer_names_the_model(generation: Reply, evidence: Evidence) -> None:
+    names_a_model(generation, evidence)
+
+
+@row("USAGE-001")
+def test_total_tokens_is_the_sum(generation: Reply) -> None:
+    adds_up(generation)
+
+
+@row("USAGE-002")
+def test_tokens_are_counted(generation: Reply) -> None:
+    counts_something(generation)
+
+
+@row("USAGE-003")
+def test_reasoning_tokens_match_the_reasoning(reply: Reply) -> None:
+    counts_reasoning(reply)
+
+
+@row("USAGE-004")
+def test_no_answer_exceeds_its_limit(generation: Reply) -> None:
+    stays_within_its_limit(generation)
