@@ -115,6 +115,11 @@ NO_PROGRAM = Cause(
 )
 
 
+def named(name: str) -> Cause:
+    """The cause of that name."""
+    return next(cause for cause in (*CAUSES, KILLED, DIED, HANG, NO_PROGRAM) if cause.name == name)
+
+
 def in_log(lines: Sequence[str]) -> tuple[Cause, str] | None:
     """The first cause of the table that the log shows, with the last line that shows it."""
     for cause in CAUSES:

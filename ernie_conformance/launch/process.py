@@ -108,7 +108,7 @@ def listener(port: int) -> dict[str, Any] | None:
     except (psutil.Error, OSError):  # macOS shows them to root alone
         return None
     for connection in connections:
-        if connection.status == psutil.CONN_LISTEN and connection.laddr[1] == port and connection.pid:
+        if connection.status == psutil.CONN_LISTEN and (*connection.laddr, 0, 0)[1] == port and connection.pid:
             with contextlib.suppress(psutil.Error):
                 return describe(psutil.Process(connection.pid))
     return None

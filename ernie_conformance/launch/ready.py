@@ -44,7 +44,7 @@ class Start:
     progress: Callable[[str], None]
     facts: dict[str, Any] = field(default_factory=lambda: {"stages": [], "health": [], "answers": []})
     began: float = field(default_factory=time.monotonic)
-    _told: tuple[float, object] = (0.0, None)
+    _told: tuple[float, object] = field(default_factory=lambda: (time.monotonic(), None))
     _spoke: tuple[float, LogMark] | None = None
 
     async def become_ready(self) -> None:

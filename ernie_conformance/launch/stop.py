@@ -25,7 +25,7 @@ async def until(held: Callable[[], bool], seconds: float) -> bool:
 
 
 async def stop(
-    process: Process, signal: str, waits: Waits, ports: Iterable[int], *, hurried: bool = False
+    process: Process, signal: str, waits: Waits, ports: Collection[int], *, hurried: bool = False
 ) -> dict[str, Any]:
     """Send `signal` (INT or TERM), wait, look for leftovers, then kill what is left. Returns the facts of the shutdown:
 

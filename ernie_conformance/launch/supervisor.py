@@ -2,7 +2,7 @@
 
 Run as a script: `python supervisor.py MARKER -- COMMAND...`. Its stdin is the leash: a line `INT` or `TERM` passes that
 signal on to the server, `KILL` and the end of file kill everything the server started. It writes JSON lines to stdout:
-`{"pid": N}` or `{"error": TEXT}`, then `{"exit": CODE}` (negative: the signal that ended it). Its stderr is the server's log.
+`{"pid": N}` or `{"error": TEXT}`, then `{"exit": CODE}` (negative: a signal ended it). Its stderr is the server's log.
 """
 
 from __future__ import annotations

@@ -66,7 +66,8 @@ def say(*lines: str) -> None:
 
 def load(until: int = 100) -> None:
     for percent in range(0, until + 1, 20):
-        print(f"\rLoading Weights: {percent:3d}%|{'#' * (percent // 10):10}| {percent}/100 [00:00<00:00]", end="", flush=True)
+        bar = "#" * (percent // 10)
+        print(f"\rLoading Weights: {percent:3d}%|{bar:10}| {percent}/100 [00:00<00:00]", end="", flush=True)
     print(flush=True)
 
 
@@ -101,7 +102,7 @@ def times_out_of(n: int, first: int, then: int) -> Callable[[], int]:
     return lambda: next(calls, then)
 
 
-def dies(port: int) -> None:
+def dies(_port: int) -> None:
     say("Traceback (most recent call last):", "RuntimeError: something odd")
     sys.exit(3)
 
@@ -111,7 +112,7 @@ def dies_after_port(port: int) -> None:
     serve(port)
 
 
-def exits_zero(port: int) -> None:
+def exits_zero(_port: int) -> None:
     say("Waitting worker processes ready...")
     os.makedirs("log", exist_ok=True)
     with open("log/workerlog.0", "a") as log:
@@ -119,12 +120,12 @@ def exits_zero(port: int) -> None:
     say("Failed to launch worker processes, check log/workerlog.* for more details.")
 
 
-def hangs_at_100(port: int) -> None:
+def hangs_at_100(_port: int) -> None:
     load()
     time.sleep(FOREVER)
 
 
-def no_port(port: int) -> None:
+def no_port(_port: int) -> None:
     say("starting")
     time.sleep(FOREVER)
 
@@ -154,11 +155,11 @@ def first_answer_fails(port: int) -> None:
     serve(port)
 
 
-def wrong_flag(port: int) -> None:
+def wrong_flag(_port: int) -> None:
     argparse.ArgumentParser(prog="api_server").parse_args(["--trust-remote-code"])
 
 
-def port_taken(port: int) -> None:
+def port_taken(_port: int) -> None:
     """Another bound it between the suite's look and ours."""
     with socket.socket() as first, socket.socket() as second:
         first.bind(("127.0.0.1", 0))
@@ -166,13 +167,13 @@ def port_taken(port: int) -> None:
         second.bind(first.getsockname())
 
 
-def out_of_memory(port: int) -> None:
+def out_of_memory(_port: int) -> None:
     load(40)
     say("MemoryError: ResourceExhaustedError: Out of memory error on GPU 0. Cannot allocate 2.5GB memory", "bye")
     os.kill(os.getpid(), signal.SIGABRT)
 
 
-def killed(port: int) -> None:
+def killed(_port: int) -> None:
     load(60)
     os.kill(os.getpid(), signal.SIGKILL)
 

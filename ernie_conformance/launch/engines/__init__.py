@@ -1,0 +1,1 @@
+"""Real engines that run on small machines: how each is installed and started."""

@@ -1,0 +1,43 @@
+"""llama.cpp's own HTTP server as a program: `llama_cpp.py --model FILE.gguf --port N`, until SIGINT or SIGTERM.
+
+It runs in the engine's environment, so it imports nothing of ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import signal
+import threading
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True, help="weights in GGUF form")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--alias", default="null", help="the model's name in answers")
+    parser.add_argument("--context", type=int, default=8192, help="tokens of context, all slots together")
+    parser.add_argument("--slots", type=int, default=2)
+    parser.add_argument("--api-key", action="append", default=[])
+    options = parser.parse_args()
+    xllamacpp = importlib.import_module("xllamacpp")  # after --help has been served
+
+    params = xllamacpp.CommonParams()
+    params.model.path = options.model
+    params.model_alias = [options.alias]
+    params.hostnames = ["127.0.0.1"]
+    params.port = options.port
+    params.n_ctx = options.context
+    params.n_parallel = options.slots
+    params.api_keys = options.api_key
+    params.endpoint_metrics = True
+    ended = threading.Event()
+    server = xllamacpp.Server(params)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    print(f"serving on {server.listening_address}", flush=True)
+    ended.wait()
+
+
+if __name__ == "__main__":
+    main()

