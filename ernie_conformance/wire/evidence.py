@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from ernie_conformance.tables import UsageError
-from ernie_conformance.wire.exchange import ANY, Exchange, Request
+from ernie_conformance.wire.exchange import ABANDONED, ANY, Exchange, Request
 
 FORMAT = 1
 BLANK = "***"
+HUNG_UP = {"aborted_by_client", "client_closed_after_chunks"}  # how recorders say that they closed on purpose
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,12 @@ def _bytes(value: Any) -> bytes:
     if isinstance(value, dict):
         return base64.b64decode(value["b64"])
     return str(value).encode("utf-8", errors="surrogatepass")
+
+
+def _headers(value: Any) -> tuple[tuple[str, str], ...]:
+    """Headers as pairs; some recorders write them as an object."""
+    pairs = value.items() if isinstance(value, dict) else value or ()
+    return tuple((str(name), str(text)) for name, text in pairs)
 
 
 def exchange_to_record(exchange: Exchange) -> dict[str, Any]:
@@ -91,17 +98,17 @@ def exchange_from_record(record: dict[str, Any]) -> Exchange:
         request=Request(
             request["method"],
             request["path"],
-            tuple((str(k), str(v)) for k, v in request.get("headers") or ()),
+            _headers(request.get("headers")),
             body,
             cut=bool(request.get("body_cut")),
         ),
         status=response.get("status"),
-        headers=tuple((str(k), str(v)) for k, v in response.get("headers") or ()),
+        headers=_headers(response.get("headers")),
         pieces=pieces,
         error=response.get("error"),
         phase=str(record.get("phase", "")),
         sent_at=float(record.get("sent_at", 0.0)),
-        expects=str(record.get("expects", ANY)),
+        expects=ABANDONED if HUNG_UP & set(response) else str(record.get("expects", ANY)),
         log=record.get("log"),
         seconds=float(record.get("seconds", pieces[-1][0] if pieces else 0.0)),
         notes=record.get("notes") or {},

@@ -15,8 +15,8 @@ def test_a_stream_goes_one_way(stream: Stream) -> None:
 
 
 @row("REASON-002")
-def test_no_channel_holds_a_think_tag(generation: Reply) -> None:
-    has_no(generation, THINK_TAG, "a think tag")
+def test_no_channel_holds_a_think_tag(reply: Reply) -> None:
+    has_no(reply, THINK_TAG, "a think tag")
 
 
 @row("REASON-003")

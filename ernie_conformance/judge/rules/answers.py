@@ -79,7 +79,8 @@ def counts_something(reply: Reply) -> None:
     """prompt_tokens is at least 1, and completion_tokens too when any text came. Raises Broken."""
     if not has_usage(reply):
         raise NotAsked(f"{reply.name} carries no usage")
-    expect(reply.count("prompt_tokens") > 0, f"{reply.name}: prompt_tokens is 0", reply)
+    if reply.is_chat or reply.asked.get("prompt"):
+        expect(reply.count("prompt_tokens") > 0, f"{reply.name}: prompt_tokens is 0", reply)
     if any(reply.content_of(i) or reply.reasoning_of(i) for i in reply.indices):
         expect(reply.count("completion_tokens") > 0, f"{reply.name}: text came, but completion_tokens is 0", reply)
 
@@ -98,10 +99,10 @@ def counts_reasoning(reply: Reply) -> None:
 
 def stays_within_its_limit(reply: Reply) -> None:
     """completion_tokens ≤ the smallest limit asked for, times the choices. Raises Broken."""
-    limits = [reply.asked.get(key) for key in ("max_tokens", "max_completion_tokens")]
-    known = [limit for limit in limits if type(limit) is int and limit > 0]
-    if not known or not has_usage(reply):
-        raise NotAsked(f"{reply.name} has no limit or no usage")
+    asked = [reply.asked.get(key) for key in ("max_tokens", "max_completion_tokens")]
+    known = [limit for limit in asked if limit is not None]
+    if not known or not has_usage(reply) or any(type(limit) is not int or limit < 1 for limit in known):
+        raise NotAsked(f"{reply.name} has no legal limit or no usage")
     prompts = reply.asked.get("prompt")
     answers = max(len(reply.indices), 1) if not isinstance(prompts, list) else max(len(reply.indices), len(prompts))
     count = reply.count("completion_tokens")

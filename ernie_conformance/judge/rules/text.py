@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ernie_conformance.judge.outcome import expect
+from ernie_conformance.judge.outcome import NotAsked, expect
 from ernie_conformance.judge.views import Reply
 
 THINK_TAG = re.compile(r"</?think(?:ing)?>", re.IGNORECASE)
@@ -41,10 +41,21 @@ def has_no(reply: Reply, pattern: re.Pattern[str], what: str) -> None:
 
 
 def is_whole(reply: Reply) -> None:
-    """No channel holds U+FFFD. Raises Broken with the text around it."""
+    """No channel holds U+FFFD. Raises Broken with the text around it.
+
+    A limit may fall inside a character: the torn end of an answer that was cut by length is the limit's doing.
+    """
+    if reply.asked.get("ignore_eos") or _is_token_ids(reply.asked.get("prompt")):
+        raise NotAsked(f"{reply.name} drives the model off its own text, where it may write torn characters itself")
+    cut = any(reply.finish_of(index) == "length" for index in reply.indices)
     for name, text in channels(reply):
+        text = text.rstrip(REPLACEMENT) if cut else text
         at = text.find(REPLACEMENT)
         expect(at < 0 or REPLACEMENT in asked_text(reply), f"{reply.name}: {name} holds U+FFFD: {_around(text, at)}", reply)
+
+
+def _is_token_ids(prompt: object) -> bool:
+    return isinstance(prompt, list) and bool(prompt) and not isinstance(prompt[0], str)
 
 
 def _around(text: str, at: int, width: int = 30) -> str:

@@ -1,0 +1,41 @@
+# Everything runs in .venv, made from constraints.txt on first use; python3 and make are all that is needed.
+TARGET ?= auto
+ARGS ?=
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help gate test check matrix bench clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "setting up $(VENV) (about 100 MB, a minute or two)"
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+gate: $(STAMP)  ## judge a deployment: TARGET=auto|reference|fastdeploy|llama-cpp, ARGS='--base-url ...'
+	@$(RUN) -m ernie_conformance.launch.engines.setup $(TARGET)
+	$(RUN) -m pytest --target $(TARGET) -m "env or api or acceptance" $(ARGS)
+
+test: $(STAMP)  ## everything CI runs: lint, types, the proofs of the suite, the gate on the reference, llama.cpp
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(RUN) -m pytest tests/selftest -n 2 -p no:cacheprovider
+	$(RUN) -m pytest --target reference -m "env or api or acceptance" --report-dir report/reference
+
+check: $(STAMP)  ## the inner loop: lint, types, quick proofs
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+	$(RUN) -m pytest tests/selftest -n 2 -m "not slow" -p no:cacheprovider -q
+
+matrix: $(STAMP)  ## every broken server against every row: docs/matrix.md
+	$(RUN) -m ernie_conformance.faults.matrix
+
+clean:  ## remove what was built and reported
+	rm -rf $(VENV) report .cache
