@@ -1,0 +1,52 @@
+"""Rewriting faults put to recorded evidence: what a judge would have seen of the same run against a broken server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ernie_conformance.faults.fault import Cut, Piece, Response, Rewrite
+from ernie_conformance.wire.evidence import Evidence
+from ernie_conformance.wire.exchange import Exchange
+
+BROKEN = "broken: the connection ended before the answer did"
+
+
+def _read(pieces: Iterable[Piece]) -> tuple[tuple[Piece, ...], bool]:
+    """The pieces up to a cut, and whether there was one."""
+    found: list[Piece] = []
+    try:
+        for at, data in pieces:
+            if data:
+                found.append((at, data))
+    except Cut:
+        return tuple(found), True
+    return tuple(found), False
+
+
+def rewritten(fault: Rewrite, exchange: Exchange) -> Exchange:
+    """One exchange as the fault's edit leaves it; unchanged where the fault doesn't apply or nothing came."""
+    if exchange.status is None or not fault.where(exchange.request):
+        return exchange
+    response = Response(exchange.status, exchange.headers, exchange.pieces)
+    try:
+        response = fault.edit(exchange.request, response)
+    except Cut:
+        return replace(exchange, status=None, headers=(), pieces=(), error=BROKEN)
+    pieces, cut = _read(response.pieces)
+    headers = response.headers
+    if pieces == exchange.pieces and not cut and response.status == exchange.status and headers == exchange.headers:
+        return exchange
+    return replace(
+        exchange,
+        status=response.status,
+        headers=headers,
+        pieces=pieces,
+        error=BROKEN if cut else exchange.error,
+        seconds=max(exchange.seconds, pieces[-1][0]) if pieces else exchange.seconds,
+    )
+
+
+def apply(fault: Rewrite, evidence: Evidence) -> Evidence:
+    """The same run with every answer rewritten."""
+    return evidence.replaced(rewritten(fault, exchange) for exchange in evidence.exchanges.values())

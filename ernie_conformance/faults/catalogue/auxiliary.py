@@ -1,0 +1,329 @@
+"""Area 12: models, health, metrics, text completions, keys and methods."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from ernie_conformance.faults import where
+from ernie_conformance.faults.catalogue.concurrency import reset
+from ernie_conformance.faults.catalogue.sampling import one_choice
+from ernie_conformance.faults.edits import (
+    answers,
+    asked,
+    bodies,
+    chain,
+    chunks,
+    documents,
+    errors,
+    header,
+    instead,
+    refused,
+    replies,
+    status,
+)
+from ernie_conformance.faults.fault import Edit, Fault, Headers, behaviour, question, rewrite
+from ernie_conformance.faults.objects import Change, change, drop, put, text
+from ernie_conformance.faults.questions import unset
+from ernie_conformance.faults.visit import Visit
+from ernie_conformance.wire.exchange import Request
+
+models = where.both(where.method("GET"), where.path("/models"))
+metrics = where.path("/metrics")
+
+
+def _prompt(request: Request) -> str:
+    prompt = request.json.get("prompt")
+    return prompt if isinstance(prompt, str) else ""
+
+
+def _echo_lost(request: Request) -> Edit:
+    prompt = _prompt(request)
+    return replies(change("choices.*.text", text(lambda said: said.removeprefix(prompt))))
+
+
+def _prompt_logprobs_lost(request: Request) -> Edit:
+    """Only the generated tokens have log probabilities."""
+    length = len(_prompt(request))
+
+    def cut(found: Any) -> Any:
+        if isinstance(found, dict) and isinstance(found.get("text_offset"), list):
+            start = sum(offset < length for offset in found["text_offset"])
+            return {key: value[start:] if isinstance(value, list) else value for key, value in found.items()}
+        return found
+
+    return replies(change("choices.*.logprobs", cut))
+
+
+def _key(request: Request) -> str:
+    return next((value for name, value in request.headers if name.lower() == "authorization"), "")
+
+
+def without_key(headers: Headers) -> Headers:
+    return tuple(pair for pair in headers if pair[0].lower() != "authorization")
+
+
+async def _key_not_asked(visit: Visit) -> None:
+    """Every route but chat borrows the key that somebody else has shown."""
+    key = _key(visit.request)
+    answer = await visit.fetch()
+    if answer.status not in (401, 403):
+        if key:
+            visit.memory.kept["key"] = key
+        await visit.send(answer)
+        return
+    borrowed = (("Authorization", visit.memory.kept.get("key", "")),)
+    opened = replace(visit.request, headers=without_key(visit.request.headers) + borrowed)
+    await visit.relay(request=visit.request if where.chat(visit.request) else opened)
+
+
+async def _any_key_fits(visit: Visit) -> None:
+    """A key is demanded, but any will do."""
+    key = _key(visit.request)
+    answer = await visit.fetch()
+    if key and answer.status not in (401, 403):
+        visit.memory.kept["key"] = key
+    if key and answer.status in (401, 403) and "key" in visit.memory.kept:
+        borrowed = (("Authorization", visit.memory.kept["key"]),)
+        await visit.relay(request=replace(visit.request, headers=without_key(visit.request.headers) + borrowed))
+        return
+    await visit.send(answer)
+
+
+def _listed(*changes: Change) -> Edit:
+    """Change the model list."""
+
+    def edit(_: Request, value: Any) -> Any:
+        for step in changes if isinstance(value, dict) else ():
+            step(value)
+        return value
+
+    return documents(edit)
+
+
+def _help_twice(body: bytes) -> bytes:
+    found = re.search(rb"^# HELP .*\n", body, re.MULTILINE)
+    return body + (found[0] if found else b"# HELP x y\n# HELP x z\n")
+
+
+def _never_counting(body: bytes) -> bytes:
+    return re.sub(rb"^([a-z_:]+(?:\{[^}]*\})?) [0-9.e+]+$", rb"\1 0.0", body, flags=re.MULTILINE)
+
+
+def _as_delta(chunk: dict[str, Any]) -> None:
+    for choice in chunk["choices"]:
+        choice["delta"] = {"content": choice.pop("text", "")}
+
+
+def _told(value: Any, request: Request) -> Any:
+    """The message quotes the header with the key."""
+    key = _key(request)
+    change("error.message", lambda said: f"{said} (Authorization: {key})")(value if isinstance(value, dict) else {})
+    return value
+
+
+FAULTS: tuple[Fault, ...] = (
+    behaviour("aux-auth-bypass", "", _key_not_asked),
+    rewrite("aux-completions-finish-null", "", answers(put("choices.*.finish_reason", None)), where=where.completions),
+    rewrite("aux-cors-preflight", "", refused(405, "Method Not Allowed"), where=where.method("OPTIONS")),
+    rewrite("aux-echo-ignored", "", asked(_echo_lost), where=where.both(where.completions, where.asks("echo"))),
+    rewrite(
+        "aux-echo-logprobs-partial",
+        "",
+        asked(_prompt_logprobs_lost),
+        where=where.both(where.completions, where.asks("echo", "logprobs")),
+    ),
+    rewrite("aux-models-missing", "", instead(404, b'{"detail":"Not Found"}'), where=models),
+    rewrite(
+        "aux-best-of-ignored",
+        "",
+        chain(answers(one_choice), chunks(one_choice)),
+        where=where.both(where.completions, where.either(where.asks("n"), where.asks("best_of"))),
+    ),
+    rewrite("aux-metrics-format", "", bodies(_help_twice), where=metrics),
+    behaviour("aux-metrics-port", "", reset, where=metrics),
+    rewrite(
+        "own-models-object",
+        "",
+        _listed(change("object", lambda _: "models")),
+        where=models,
+        title="the model list's object is wrong",
+        severity="low",
+    ),
+    rewrite(
+        "own-models-bare-list",
+        "",
+        documents(lambda _, value: value.get("data") if isinstance(value, dict) else value),
+        where=models,
+        title="the model list is a bare list",
+        severity="high",
+    ),
+    rewrite("own-models-empty", "", _listed(put("data", [])), where=models, title="no model is listed", severity="high"),
+    rewrite(
+        "own-models-id-missing",
+        "",
+        _listed(drop("data.*.id")),
+        where=models,
+        title="listed models have no id",
+        severity="high",
+    ),
+    rewrite(
+        "own-models-other-id",
+        "",
+        _listed(put("data.*.id", "gpt-4")),
+        where=models,
+        title="the listed model can't be asked",
+        severity="medium",
+    ),
+    rewrite(
+        "own-models-created-missing",
+        "",
+        _listed(drop("data.*.created"), drop("data.*.owned_by")),
+        where=models,
+        title="listed models lack created and owned_by",
+        severity="low",
+    ),
+    rewrite("own-models-500", "", status(500), where=models, title="the model list fails", severity="high"),
+    rewrite(
+        "own-metrics-json",
+        "",
+        instead(200, b"{}", "application/json"),
+        where=metrics,
+        title="metrics are JSON",
+        severity="medium",
+    ),
+    rewrite(
+        "own-metrics-no-newline",
+        "",
+        bodies(lambda body: body.rstrip(b"\n")),
+        where=metrics,
+        title="metrics end without a line end",
+        severity="low",
+    ),
+    rewrite("own-metrics-empty", "", bodies(lambda _: b"\n"), where=metrics, title="metrics are empty", severity="medium"),
+    rewrite(
+        "own-metrics-constant", "", bodies(_never_counting), where=metrics, title="metrics never move", severity="medium"
+    ),
+    rewrite(
+        "own-metrics-negative",
+        "",
+        bodies(lambda body: re.sub(rb"(?m)^(\w+_total(?:\{[^}]*\})?) ", rb"\1 -", body)),
+        where=metrics,
+        title="counters are negative",
+        severity="medium",
+    ),
+    rewrite(
+        "own-metrics-404",
+        "",
+        instead(404, b"", "text/plain"),
+        where=metrics,
+        title="there are no metrics",
+        severity="medium",
+    ),
+    rewrite(
+        "own-metrics-html",
+        "",
+        header("content-type", "text/html"),
+        where=metrics,
+        title="metrics are declared as HTML",
+        severity="low",
+    ),
+    rewrite(
+        "own-completions-404",
+        "",
+        instead(404, b'{"detail":"Not Found"}'),
+        where=where.completions,
+        title="there are no text completions",
+        severity="high",
+    ),
+    rewrite(
+        "own-completions-as-chat",
+        "",
+        answers(put("object", "chat.completion")),
+        where=where.completions,
+        title="text completions call themselves chat",
+        severity="medium",
+    ),
+    rewrite(
+        "own-completions-text-null",
+        "",
+        answers(put("choices.*.text", None)),
+        where=where.completions,
+        title="text is null",
+        severity="high",
+    ),
+    rewrite(
+        "own-completions-list-first-only",
+        "",
+        chain(answers(one_choice), chunks(one_choice)),
+        where=where.both(where.completions, lambda r: isinstance(r.json.get("prompt"), list)),
+        title="of several prompts the first is answered",
+        severity="high",
+    ),
+    rewrite(
+        "own-completions-list-refused",
+        "",
+        refused(422, "prompt: str type expected"),
+        where=where.both(where.completions, lambda r: isinstance(r.json.get("prompt"), list)),
+        title="a list of prompts is refused",
+        severity="medium",
+    ),
+    rewrite(
+        "own-completions-echoed",
+        "",
+        asked(lambda r: answers(change("choices.*.text", text(lambda said: _prompt(r) + said)))),
+        where=where.both(where.completions, lambda r: not r.json.get("echo")),
+        title="the prompt is echoed unasked",
+        severity="high",
+    ),
+    question(
+        "own-completions-limit-ignored",
+        "",
+        unset("max_tokens"),
+        where=where.completions,
+        title="text completions ignore max_tokens",
+        severity="high",
+    ),
+    question(
+        "own-completions-stop-ignored",
+        "",
+        unset("stop"),
+        where=where.completions,
+        title="text completions ignore stop",
+        severity="high",
+    ),
+    rewrite(
+        "own-completions-stream-delta",
+        "",
+        chunks(_as_delta),
+        where=where.completions,
+        title="streams of text completions carry deltas",
+        severity="high",
+    ),
+    behaviour("own-any-key-fits", "", _any_key_fits, title="any key is accepted", severity="critical"),
+    rewrite(
+        "own-key-500",
+        "",
+        errors(status(500)),
+        where=lambda r: "authorization" not in {k.lower() for k, _ in r.headers},
+        title="a missing key is a server error",
+        severity="medium",
+    ),
+    rewrite(
+        "own-key-in-error",
+        "",
+        asked(lambda r: errors(documents(lambda _, value: _told(value, r)))),
+        title="errors repeat the key",
+        severity="critical",
+    ),
+    rewrite("own-head-405", "", status(405), where=where.method("HEAD"), title="HEAD is refused", severity="low"),
+    rewrite(
+        "own-cors-no-headers",
+        "",
+        header("access-control-allow-origin"),
+        title="no Access-Control headers",
+        severity="low",
+        where=where.method("OPTIONS"),
+    ),
+)

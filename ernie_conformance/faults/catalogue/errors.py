@@ -1,0 +1,280 @@
+"""Area 8: how wrong requests are refused, and what a failure looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from ernie_conformance.faults import where
+from ernie_conformance.faults.edits import bodies, documents, errors, header, instead, refused, status, streams
+from ernie_conformance.faults.fault import Edit, Fault, Response, behaviour, question, rewrite
+from ernie_conformance.faults.frames import DONE, Frame, compact, has_text, nth
+from ernie_conformance.faults.objects import change, drop
+from ernie_conformance.faults.pictures import opened
+from ernie_conformance.faults.questions import messages
+from ernie_conformance.faults.visit import Visit
+from ernie_conformance.wire.exchange import Request
+
+TRACE = (
+    'Traceback (most recent call last):\n  File "/usr/lib/python3.10/site-packages/fastdeploy/engine/engine.py", line 417'
+)
+
+
+def message_of(value: Any) -> str:
+    """What an error body says."""
+    error = value.get("error", value) if isinstance(value, dict) else {}
+    return str(error.get("message", "")) if isinstance(error, dict) else ""
+
+
+def error_bodies(fn: Callable[[Any], Any]) -> Edit:
+    """Another body for every refusal, made from the documented one."""
+    return errors(documents(lambda _, value: fn(value)))
+
+
+def _untyped(value: Any) -> Any:
+    drop("error.type")(value)
+    return value
+
+
+def reworded(fn: Callable[[str], str]) -> Edit:
+    """Other words in every error message."""
+    return errors(documents(lambda _, value: _with_message(value, fn)))
+
+
+def _with_message(value: Any, fn: Callable[[str], str]) -> Any:
+    if isinstance(value, dict):
+        change("error.message", lambda said: fn(str(said)))(value)
+        change("message", lambda said: fn(str(said)))(value)
+    return value
+
+
+def _fails_midway(event: bytes) -> Edit:
+    """After the third delta comes an error in some form, and nothing more."""
+
+    def edit(frames: Iterator[Frame]) -> Iterator[Frame]:
+        pick = nth(3, has_text)()
+        for frame in frames:
+            if pick(frame):
+                yield frame.saying(event)
+                return
+            yield frame
+
+    return streams(edit)
+
+
+def _as_stream(_: Request, response: Response) -> Response:
+    """An early refusal becomes a stream that starts well."""
+    if response.status < 400:
+        return response
+    at, body = response.body()
+    frames = b"data: " + body.strip() + b"\n\n" + DONE
+    return replace(response.with_header("content-type", "text/event-stream").with_body(frames, at), status=200)
+
+
+async def _model_ignored(visit: Visit) -> None:
+    """Whatever model is asked for, the one that answered before does."""
+    answer = await visit.fetch()
+    if answer.status == 200:
+        visit.memory.kept["model"] = visit.request.json.get("model")
+    elif answer.status == 404 and "model" in visit.memory.kept:
+        asked = {**visit.request.json, "model": visit.memory.kept["model"]}
+        await visit.relay(request=replace(visit.request, body=compact(asked)))
+        return
+    await visit.send(answer)
+
+
+def bad_image(request: Request) -> bool:
+    """Is there a data URI that can't be decoded?"""
+    return any(url.startswith("data:") and opened(url) is None for url in where.image_urls(request))
+
+
+async def _hangs_after_bad_image(visit: Visit) -> None:
+    if bad_image(visit.request):
+        visit.memory.dead = True
+        await visit.relay()
+    elif visit.memory.dead and visit.request.method == "POST":
+        await visit.stall()
+    else:
+        await visit.relay()
+
+
+async def _slow_to_refuse(visit: Visit) -> None:
+    answer = await visit.fetch()
+    if answer.status >= 400:
+        await visit.stall()
+    await visit.send(answer)
+
+
+async def _dies_of_bad_json(visit: Visit) -> None:
+    is_bad = visit.request.method == "POST" and not visit.request.json
+    visit.memory.dead = visit.memory.dead or is_bad
+    if visit.memory.dead:
+        visit.wire.reset()
+    else:
+        await visit.relay()
+
+
+def _is_client_error(edit: Edit) -> Edit:
+    return lambda request, response: edit(request, response) if 400 <= response.status < 500 else response
+
+
+def _shortened(found: list[Any]) -> list[Any]:
+    """Only the end of each long text is kept."""
+    return [{**m, "content": m["content"][-2000:]} if isinstance(m.get("content"), str) else m for m in found]
+
+
+def _bare_body(request: Request) -> bool:
+    return request.method == "POST" and not request.json
+
+
+FAULTS: tuple[Fault, ...] = (
+    rewrite("err-200-with-error-body", "", errors(status(200))),
+    behaviour("err-hang-after-bad-image", "", _hangs_after_bad_image),
+    rewrite("err-500-for-client-error", "", _is_client_error(status(500))),
+    rewrite(
+        "err-midstream-unparseable", "", _fails_midway(b'data: {"object":"error","message":"engine died","code":500}\n\n')
+    ),
+    rewrite("err-stream-200-too-long", "", _as_stream, where=where.streamed),
+    behaviour("err-unknown-model-200", "", _model_ignored, where=where.chat),
+    rewrite(
+        "err-body-not-openai",
+        "",
+        error_bodies(lambda v: {"detail": [{"loc": ["body"], "msg": message_of(v), "type": "value_error"}]}),
+    ),
+    rewrite("err-generic-message", "", reworded(lambda _: "Internal error during processing")),
+    rewrite("err-plain-text", "", errors(instead(500, b"Internal Server Error", "text/plain; charset=utf-8"))),
+    rewrite("own-error-empty-body", "", errors(instead(400, b"")), title="refusals have no body", severity="medium"),
+    rewrite(
+        "own-error-html",
+        "",
+        errors(instead(400, b"<html><h1>Bad Request</h1></html>", "text/html")),
+        title="refusals are HTML pages",
+        severity="medium",
+    ),
+    rewrite(
+        "own-error-as-text",
+        "",
+        error_bodies(lambda v: {"error": message_of(v)}),
+        title="error is bare text",
+        severity="medium",
+    ),
+    rewrite("own-error-message-empty", "", reworded(lambda _: ""), title="errors say nothing", severity="medium"),
+    rewrite(
+        "own-error-trace",
+        "",
+        reworded(lambda said: f"{said}\n{TRACE}"),
+        title="errors show a stack and paths",
+        severity="high",
+    ),
+    rewrite("own-error-type-missing", "", error_bodies(_untyped), title="errors have no type", severity="low"),
+    rewrite(
+        "own-error-echoes-body",
+        "",
+        reworded(lambda said: said + " input: " + "x" * 20000),
+        title="errors repeat the whole input",
+        severity="medium",
+    ),
+    rewrite(
+        "own-midstream-plain-text",
+        "",
+        _fails_midway(b"Internal Server Error"),
+        title="a failure in mid-stream is loose text",
+        severity="high",
+    ),
+    rewrite(
+        "own-midstream-silent",
+        "",
+        _fails_midway(DONE),
+        title="a failure in mid-stream looks like an end",
+        severity="critical",
+    ),
+    rewrite(
+        "own-midstream-message-as-text",
+        "",
+        _fails_midway(
+            b'data: {"choices":[{"index":0,"delta":{"content":"Error: engine died"},"finish_reason":"stop"}]}\n\n' + DONE
+        ),
+        title="a failure in mid-stream is said as content",
+        severity="high",
+    ),
+    rewrite("own-status-403", "", _is_client_error(status(403)), title="every refusal is 403", severity="low"),
+    rewrite(
+        "own-refused-with-retry", "", _is_client_error(status(503)), title="client errors look temporary", severity="medium"
+    ),
+    rewrite(
+        "own-method-500",
+        "",
+        refused(500, "method"),
+        where=lambda r: (
+            r.method not in ("GET", "POST", "HEAD", "OPTIONS") or (r.method == "GET" and r.path.endswith("/completions"))
+        ),
+        title="a wrong method is a server error",
+        severity="low",
+    ),
+    rewrite(
+        "own-route-200",
+        "",
+        instead(200, b"<html>welcome</html>", "text/html"),
+        where=lambda r: not any(known in r.path for known in ("completions", "models", "health", "metrics")),
+        title="unknown routes answer 200",
+        severity="medium",
+    ),
+    rewrite(
+        "own-bad-json-500",
+        "",
+        refused(500, "JSONDecodeError"),
+        where=_bare_body,
+        title="malformed JSON is a server error",
+        severity="high",
+    ),
+    behaviour("own-bad-json-kills", "", _dies_of_bad_json, title="malformed JSON kills the server", severity="critical"),
+    behaviour(
+        "own-refusal-hangs",
+        "",
+        _slow_to_refuse,
+        where=where.method("POST"),
+        title="wrong requests are never answered",
+        severity="critical",
+    ),
+    rewrite(
+        "own-empty-messages-200",
+        "",
+        instead(
+            200, compact({"id": "chatcmpl-0", "object": "chat.completion", "created": 0, "model": "null", "choices": []})
+        ),
+        where=lambda r: where.chat(r) and r.json.get("messages") == [],
+        title="no messages is answered with no choices",
+        severity="medium",
+    ),
+    rewrite(
+        "own-long-prompt-500",
+        "",
+        _is_client_error(status(500)),
+        where=lambda r: len(r.body or b"") > 60000,
+        title="an over-long prompt is a server error",
+        severity="high",
+    ),
+    question(
+        "own-long-prompt-cut",
+        "",
+        messages(_shortened),
+        where=lambda r: len(r.body or b"") > 60000,
+        title="an over-long prompt is silently cut",
+        severity="critical",
+    ),
+    rewrite(
+        "own-error-stack-on-5xx",
+        "",
+        errors(bodies(lambda body: body + TRACE.encode())),
+        title="loose bytes after the error's JSON",
+        severity="medium",
+    ),
+    rewrite(
+        "own-error-content-type",
+        "",
+        errors(header("content-type", "text/plain")),
+        title="error JSON is declared as text",
+        severity="medium",
+    ),
+)

@@ -1,0 +1,126 @@
+"""Area 4: limits, stop strings and what ended an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ernie_conformance.faults import where
+from ernie_conformance.faults.edits import answers, asked, before_finish, chain, chunks, refused, replies, streams
+from ernie_conformance.faults.fault import Edit, Fault, question, rewrite
+from ernie_conformance.faults.frames import Frame, adding, has_finish, text_of
+from ernie_conformance.faults.objects import change, text
+from ernie_conformance.faults.questions import body, unset
+from ernie_conformance.wire.exchange import Request
+
+
+def stops(request: Request) -> list[str]:
+    """The stop strings of a request."""
+    stop = request.json.get("stop")
+    found = [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else []
+    return [each for each in found if isinstance(each, str) and each]
+
+
+def finish(old: str, new: str) -> Edit:
+    """Call one finish reason another."""
+    return replies(change("choices.*.finish_reason", lambda value: new if value == old else value))
+
+
+def _prefix_leaks(request: Request) -> Edit:
+    half = "".join(stop[: (len(stop) + 1) // 2] for stop in stops(request)[:1])
+    return before_finish(half)
+
+
+def _stop_kept(request: Request) -> Edit:
+    """The stop string that matched is part of the answer."""
+    found = "".join(stops(request)[:1])
+    return chain(
+        before_finish(found),
+        answers(change("choices.*.message.content", text(lambda content: content + found))),
+    )
+
+
+def _said_again(frames: Iterator[Frame]) -> Iterator[Frame]:
+    said = ""
+    for frame in frames:
+        if has_finish(frame) and said:
+            yield adding(frame, said)
+        said += text_of(frame.chunk, "content", "text")
+        yield frame
+
+
+cut_in_reasoning = chain(
+    answers(change("choices.*.message.content", lambda _: "")),
+    chunks(change("choices.*.delta.content", lambda _: "")),
+    finish("length", "stop"),
+)
+stopped = where.both(where.asks("stop"), lambda request: bool(stops(request)))
+
+FAULTS: tuple[Fault, ...] = (
+    rewrite("finish-length-as-stop", "", finish("length", "stop")),
+    question("finish-max-tokens-ignored", "", unset("max_tokens")),
+    question("finish-stop-ignored", "", unset("stop"), where=where.chat),
+    rewrite("finish-stop-prefix-leak", "", asked(_prefix_leaks), where=stopped),
+    rewrite("finish-stop-reemits", "", streams(_said_again), where=stopped),
+    rewrite(
+        "finish-toolcalls-as-stop",
+        "",
+        chunks(change("choices.*.finish_reason", lambda value: "stop" if value == "tool_calls" else value)),
+    ),
+    question("finish-max-completion-tokens", "", unset("max_completion_tokens")),
+    rewrite("finish-nonstandard-value", "", finish("stop", "eos")),
+    rewrite("finish-stop-inside-reasoning", "", cut_in_reasoning, where=where.both(stopped, where.thinking)),
+    rewrite("own-stop-as-length", "", finish("stop", "length"), title="a complete answer is called cut", severity="high"),
+    rewrite("own-finish-upper-case", "", finish("stop", "STOP"), title="finish reasons in capitals", severity="medium"),
+    rewrite(
+        "own-finish-length-renamed", "", finish("length", "max_tokens"), title="length is called max_tokens", severity="high"
+    ),
+    rewrite(
+        "own-stop-kept", "", asked(_stop_kept), where=stopped, title="the stop string stays in the answer", severity="high"
+    ),
+    question(
+        "own-stop-list-ignored",
+        "",
+        unset("stop"),
+        where=lambda request: isinstance(request.json.get("stop"), list),
+        title="stop works as text alone, a list is ignored",
+        severity="high",
+    ),
+    question(
+        "own-stop-ignored-in-streams",
+        "",
+        unset("stop"),
+        where=where.streamed,
+        title="stop works only without stream",
+        severity="high",
+    ),
+    question(
+        "own-max-tokens-off-by-one",
+        "",
+        body(change("max_tokens|max_completion_tokens", lambda n: n + 1 if isinstance(n, int) else n)),
+        title="one token more than max_tokens",
+        severity="medium",
+    ),
+    question(
+        "own-max-tokens-capped",
+        "",
+        body(change("max_tokens|max_completion_tokens", lambda n: min(n, 16) if isinstance(n, int) else n)),
+        title="never more than 16 tokens",
+        severity="high",
+    ),
+    rewrite(
+        "own-max-tokens-refused",
+        "",
+        refused(400, "max_completion_tokens: extra fields not permitted"),
+        where=where.asks("max_completion_tokens"),
+        title="max_completion_tokens is refused",
+        severity="medium",
+    ),
+    rewrite(
+        "own-max-tokens-one-refused",
+        "",
+        refused(400, "max_tokens must be greater than 1"),
+        where=lambda request: request.json.get("max_tokens") == 1,
+        title="max_tokens 1 is refused",
+        severity="medium",
+    ),
+)

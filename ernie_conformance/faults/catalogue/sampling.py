@@ -1,0 +1,241 @@
+"""Area 7: sampling parameters and log probabilities."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ernie_conformance.faults import where
+from ernie_conformance.faults.edits import answers, chunks, refused, replies
+from ernie_conformance.faults.fault import Fault, behaviour, question, rewrite
+from ernie_conformance.faults.objects import change, drop, put
+from ernie_conformance.faults.questions import body, unset
+from ernie_conformance.faults.visit import Visit
+from ernie_conformance.wire.exchange import Request
+
+TOKENS = "choices.*.logprobs.content"
+KNOWN = frozenset(
+    {
+        "model",
+        "messages",
+        "prompt",
+        "stream",
+        "stream_options",
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "max_completion_tokens",
+        "stop",
+        "n",
+        "seed",
+        "logprobs",
+        "top_logprobs",
+        "presence_penalty",
+        "frequency_penalty",
+        "repetition_penalty",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+        "user",
+        "metadata",
+        "chat_template_kwargs",
+        "enable_thinking",
+        "min_tokens",
+        "echo",
+        "best_of",
+        "suffix",
+        "reasoning_max_tokens",
+        "logit_bias",
+        "min_p",
+        "top_k",
+        "bad_words",
+    }
+)
+
+
+def several(request: Request) -> bool:
+    return isinstance(request.json.get("n"), int) and request.json["n"] > 1
+
+
+def _is_extreme(request: Request) -> bool:
+    bounds = {"temperature": 2, "top_p": 1, "frequency_penalty": 2, "presence_penalty": 2, "repetition_penalty": 10}
+    values = ((request.json.get(name), most) for name, most in bounds.items())
+    return any(isinstance(value, (int, float)) and not -most <= value <= most for value, most in values)
+
+
+async def _dies_of_extremes(visit: Visit) -> None:
+    visit.memory.dead = visit.memory.dead or _is_extreme(visit.request)
+    await (visit.stall() if visit.memory.dead else visit.relay())
+
+
+def _spread(tokens: Any) -> Any:
+    """Log probabilities whose alternatives sum to more than one."""
+    for token in tokens or ():
+        for other in token.get("top_logprobs") or ():
+            other["logprob"] = -0.01
+    return tokens
+
+
+def _first_is_probability(tokens: Any) -> Any:
+    if tokens:
+        tokens[0]["logprob"] = math.exp(tokens[0].get("logprob") or 0.0) * 0.7
+    return tokens
+
+
+def _ids(token: Any) -> Any:
+    return f"<{sum(map(ord, token))}>" if isinstance(token, str) else token
+
+
+def _stop_cut(stop: Any) -> Any:
+    return stop[:4] if isinstance(stop, list) else stop
+
+
+def one_choice(data: dict[str, Any]) -> None:
+    """Only choice 0 is left."""
+    if isinstance(data.get("choices"), list):
+        data["choices"] = [choice for choice in data["choices"] if choice.get("index") == 0]
+
+
+FAULTS: tuple[Fault, ...] = (
+    behaviour("samp-extreme-crash", "", _dies_of_extremes),
+    rewrite("samp-logprobs-wrong-values", "", replies(change(TOKENS, _first_is_probability))),
+    question("samp-n-ignored", "", unset("n")),
+    question(
+        "samp-temp0-nondeterministic",
+        "",
+        body(put("temperature", 1.5), drop("seed")),
+        where=lambda request: request.json.get("temperature") == 0,
+    ),
+    question("samp-temperature-ignored", "", body(put("temperature", 0), drop("top_p")), where=where.asks("temperature")),
+    rewrite("samp-logprobs-null", "", replies(put("choices.*.logprobs", None)), where=where.asks("logprobs")),
+    rewrite(
+        "samp-logprobs-token-ids",
+        "",
+        replies(
+            change(f"{TOKENS}.*.token", _ids),
+            change(f"{TOKENS}.*.top_logprobs.*.token", _ids),
+            put(f"{TOKENS}.*.bytes", None),
+        ),
+    ),
+    question("samp-penalty-ignored", "", unset("presence_penalty", "frequency_penalty", "repetition_penalty")),
+    question("samp-seed-ignored", "", unset("seed")),
+    rewrite("samp-toplogprobs-count", "", replies(change(f"{TOKENS}.*.top_logprobs", lambda found: (found or [])[:-1]))),
+    rewrite(
+        "samp-logprobs-needs-top",
+        "",
+        refused(400, "logprobs requires top_logprobs"),
+        where=lambda request: request.json.get("logprobs") is True and request.json.get("top_logprobs") is None,
+    ),
+    question("samp-min-tokens-ignored", "", unset("min_tokens")),
+    question("samp-stop-truncated-to-4", "", body(change("stop", _stop_cut))),
+    rewrite(
+        "own-n-repeats-one",
+        "",
+        answers(change("choices", lambda found: [{**found[0], "index": i} for i in range(len(found))])),
+        where=several,
+        title="n choices are copies of one although sampled",
+        severity="medium",
+    ),
+    rewrite(
+        "own-n-one-index",
+        "",
+        replies(put("choices.*.index", 0)),
+        where=several,
+        title="all n choices have index 0",
+        severity="high",
+    ),
+    rewrite(
+        "own-n-lost-in-streams",
+        "",
+        chunks(one_choice),
+        where=several,
+        title="streams carry one of n choices",
+        severity="high",
+    ),
+    rewrite(
+        "own-logprobs-lag",
+        "",
+        answers(change(TOKENS, lambda found: (found or [])[:-1])),
+        title="the last token has no log probability",
+        severity="medium",
+    ),
+    rewrite(
+        "own-logprobs-positive",
+        "",
+        replies(change(f"{TOKENS}.*.logprob", lambda value: -value if isinstance(value, (int, float)) and value else 0.5)),
+        title="log probabilities are positive",
+        severity="high",
+    ),
+    rewrite(
+        "own-logprobs-sum",
+        "",
+        replies(change(TOKENS, _spread)),
+        title="alternatives sum to more than one",
+        severity="medium",
+    ),
+    rewrite(
+        "own-toplogprobs-unsorted",
+        "",
+        replies(change(f"{TOKENS}.*.top_logprobs", lambda found: list(reversed(found or [])))),
+        title="alternatives stand from the least to the most likely",
+        severity="low",
+    ),
+    rewrite(
+        "own-logprobs-bytes-wrong",
+        "",
+        replies(put(f"{TOKENS}.*.bytes", [63])),
+        title="bytes aren't those of the token",
+        severity="medium",
+    ),
+    rewrite(
+        "own-logprobs-none-in-streams",
+        "",
+        chunks(put("choices.*.logprobs", None)),
+        where=where.asks("logprobs"),
+        title="streams carry no log probabilities",
+        severity="medium",
+    ),
+    question(
+        "own-seed-constant",
+        "",
+        body(put("seed", 1)),
+        where=where.asks("seed"),
+        title="every seed gives the same answer",
+        severity="low",
+    ),
+    rewrite(
+        "own-top-p-refused",
+        "",
+        refused(400, "top_p must be smaller than 1"),
+        where=lambda request: request.json.get("top_p") == 1,
+        title="a legal top_p is refused",
+        severity="medium",
+    ),
+    rewrite(
+        "own-null-parameter-refused",
+        "",
+        refused(422, "none is not an allowed value"),
+        where=lambda request: any(value is None for value in request.json.values()),
+        title="null for an optional parameter is refused",
+        severity="medium",
+    ),
+    rewrite(
+        "own-unknown-field-500",
+        "",
+        refused(500, "unexpected keyword argument"),
+        where=lambda request: bool(request.json) and not KNOWN.issuperset(request.json),
+        title="an unknown field is a server error",
+        severity="medium",
+    ),
+    question(
+        "own-range-unchecked",
+        "",
+        body(
+            change("temperature", lambda value: min(max(value, 0), 1) if isinstance(value, (int, float)) else value),
+            change("top_p", lambda value: min(max(value, 0.01), 1) if isinstance(value, (int, float)) else value),
+        ),
+        title="values outside the range are bent instead of refused",
+        severity="medium",
+    ),
+)
