@@ -1,0 +1,1 @@
+"""The embedded reference server: the contract made executable. It proves the suite, not a deployment."""

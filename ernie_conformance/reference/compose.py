@@ -1,0 +1,204 @@
+"""The "model": puts into sentences what `extract` noticed. The wording has forks, the findings are verbatim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ernie_conformance.reference import extract
+from ernie_conformance.reference.conversation import Conversation, Part, Turn
+from ernie_conformance.reference.extract import Finding
+from ernie_conformance.reference.sampling import Fork, Node
+from ernie_conformance.reference.vision import Picture
+from ernie_conformance.reference.writing import Script
+
+MOST_TOLD = 460  # tokens of findings in one answer; with the sentences around them it stays below 700
+_LEAST_PER_TURN = 12
+_LABEL = 24  # characters of a text part that counts as the label of the image after it
+_RESULT = 240  # characters of a tool's result that are reported as they are
+
+
+@dataclass(frozen=True)
+class Language:
+    """The sentences of one language. A tuple is a fork, its likeliest wording first."""
+
+    opening: tuple[Node, ...]
+    roles: tuple[Node, ...]
+    verbs: Fork
+    comma: str
+    end: str
+    turn: str
+    count: str
+    picture: str
+    plain: str
+    closing: tuple[Node, ...]
+    more: tuple[Node, ...]
+    thought: tuple[Node, ...]
+    noticed: str
+    seen: str
+    conclusion: tuple[Node, ...]
+    colours: dict[str, str]
+
+
+def _f(*wordings: str) -> Fork:
+    return Fork(wordings)
+
+
+_IF_ZH, _IF_EN = _f("如果", "要是", "倘若", "假如", "若是"), _f("If", "Should", "When", "Wherever", "Once")
+ZH = Language(
+    opening=(
+        _f("好的", "收到", "明白", "没问题"), "😊，", _f("下面", "这里", "以下", "现在"), _f("逐条", "按顺序", "依次"),
+        _f("报告", "说明", "列出", "复述"), "我", _f("看到", "读到", "注意到"), "的内容（龘、𠮷、…）。\n\n",
+    ),
+    roles=(_f("角色", "身份", "发言者"), "依次是："),
+    verbs=_f("提到", "写着", "包含", "出现", "给出"),
+    comma="、", end="。\n", turn="- 第{number}条（{role}，{tokens}）", count="数一数：",
+    picture="图{number}（{width}×{height}，{grid}）", plain="没有特别标出的内容",
+    closing=(
+        "\n", _IF_ZH, "需要细节，请", _f("告诉", "通知", "提醒"), "我；",
+        _IF_ZH, "还有问题，也", _f("可以", "能够", "欢迎"), "继续问；",
+        _IF_ZH, "哪里不清楚，我再", _f("解释", "讲", "说"), "一遍 🚀。",
+    ),
+    more=("\n", _IF_ZH, "还要补充，", _f("那么", "我就", "这里"), _f("再说", "多写", "补上"), "一句。"),
+    thought=(
+        _f("用户", "对方", "来信人"), "的", _f("请求", "问题", "消息"), "我先", _f("看", "读", "想"), "一遍。",
+    ),
+    noticed="一共{turns}条消息，{tokens}个词元，值得一提的有{found}处。",
+    seen="图{number}的大小是{width}×{height}。",
+    conclusion=(_f("接下来", "然后", "最后"), "用中文", _f("按顺序", "依次", "逐条"), _f("回答", "回复", "说明"), "，不遗漏。"),
+    colours={
+        "red": "红", "green": "绿", "blue": "蓝", "yellow": "黄", "cyan": "青", "magenta": "品红", "orange": "橙",
+        "purple": "紫", "pink": "粉", "brown": "棕", "black": "黑", "grey": "灰", "white": "白",
+    },
+)  # fmt: skip
+EN = Language(
+    opening=(
+        _f("Sure", "Right", "Okay", "Certainly"), " 😊, ", _f("here", "below", "now"), " is what I ",
+        _f("found", "noticed", "read", "saw"), ", ", _f("in order", "one by one", "step by step"), " (龘, 𠮷, …).\n\n",
+    ),
+    roles=(_f("Roles", "Speakers", "Voices"), ": "),
+    verbs=_f("mentions", "has", "contains", "gives", "shows"),
+    comma=", ", end=".\n", turn="- Message {number} ({role}, {tokens}) ", count="Counting: ",
+    picture="picture {number} ({width}×{height}, {grid})", plain="nothing that stands out",
+    closing=(
+        "\n", _IF_EN, " you need details, please ", _f("tell", "ask", "remind"), " me. ",
+        _IF_EN, " you have questions, ", _f("go", "write", "carry"), " on. ",
+        _IF_EN, " it is unclear, I will ", _f("explain", "repeat", "say"), " it 🚀.",
+    ),
+    more=("\n", _IF_EN, " more is wanted, ", _f("here", "this", "that"), " is ", _f("another", "one more", "a further"), " line."),
+    thought=(
+        _f("The user", "They", "My reader"), " sent a ", _f("request", "question", "message"), ", so I ",
+        _f("look", "read", "think"), " first. ",
+    ),
+    noticed="There are {turns} messages of {tokens} tokens, with {found} things worth telling. ",
+    seen="Picture {number} measures {width}×{height}. ",
+    conclusion=(_f("Then", "Next", "Now"), " I ", _f("answer", "reply", "respond"), " in English, ", _f("in order", "one by one"), "."),
+    colours={},
+)  # fmt: skip
+
+
+def script(conversation: Conversation) -> Script:
+    """The thought and the answer for a conversation."""
+    language = ZH if extract.is_chinese(conversation.last_user) else EN
+    told = _told(conversation.turns)
+    return Script(thought(conversation), _answer(language, conversation, told), language.more)
+
+
+def text_script(prompt: str) -> Script:
+    """What follows a bare prompt: no roles, no thought."""
+    language = ZH if extract.is_chinese(prompt) else EN
+    return Script(
+        (), _answer(language, Conversation((Turn("prompt", (prompt,)),)), _told((Turn("", (prompt,)),))), language.more
+    )
+
+
+def thought(conversation: Conversation) -> list[Node]:
+    """What the model says to itself; it counts what it noticed and quotes nothing."""
+    language = ZH if extract.is_chinese(conversation.last_user) else EN
+    found = sum(len(extract.findings(part)) for turn in conversation.turns for part in turn.parts if isinstance(part, str))
+    noticed = language.noticed.format(turns=len(conversation.turns), tokens=conversation.tokens, found=found)
+    seen = [
+        language.seen.format(number=number, width=picture.width, height=picture.height)
+        for number, picture in enumerate(conversation.pictures[:4], start=1)
+    ]
+    return [*language.thought, noticed, *seen, *language.conclusion]
+
+
+def _answer(language: Language, conversation: Conversation, told: list[list[Finding | Picture]]) -> list[Node]:
+    nodes: list[Node] = list(language.opening)
+    number = extract.count_to(conversation.last_user or conversation.turns[-1].text)
+    if number:
+        nodes += [language.count, ", ".join(map(str, range(1, number + 1))), language.end]
+    roles = language.comma.join(turn.role for turn in conversation.turns)
+    nodes += [*language.roles, roles, language.end]
+    seen = 0
+    for place, (turn, items) in enumerate(zip(conversation.turns, told, strict=True), start=1):
+        if not items and place < len(conversation.turns):
+            continue
+        nodes += [language.turn.format(number=place, role=turn.role, tokens=turn.tokens), language.verbs]
+        nodes.append(":" if language is EN else "：")
+        for index, item in enumerate(items or [language.plain]):
+            seen += isinstance(item, Picture)
+            nodes.append(_tell(language, item, seen, first=index == 0))
+        nodes.append(language.end)
+    return [*nodes, *language.closing]
+
+
+def _tell(language: Language, item: Finding | Picture | str, number: int, first: bool) -> str:
+    if isinstance(item, str):
+        return item
+    if isinstance(item, Picture):
+        shown = language.picture.format(number=number, width=item.width, height=item.height, grid=_grid(language, item))
+        return shown if first else language.comma + shown
+    if item.kind in ("block", "heading"):  # verbatim, on lines of their own
+        return f"\n{item.text}\n"
+    return item.text if first else language.comma + item.text
+
+
+def _grid(language: Language, picture: Picture) -> str:
+    rows = [[language.colours.get(cell, cell) for cell in row] for row in picture.grid]
+    if len({cell for row in rows for cell in row}) == 1:
+        return rows[0][0]
+    return " / ".join(" ".join(row) for row in rows)
+
+
+def _told(turns: Sequence[Turn]) -> list[list[Finding | Picture]]:
+    """What is told of each turn. Short turns tell all; long ones share what room is left."""
+    found = [[_noticed(turn, index) for index in range(len(turn.parts))] for turn in turns]
+    wants = [sum(one.cost for part in turn for one in part) for turn in found]
+    shares = _shares(wants, MOST_TOLD)
+    told: list[list[Finding | Picture]] = []
+    for turn, parts, share, want in zip(turns, found, shares, wants, strict=True):
+        items: list[Finding | Picture] = []
+        for part, noticed in zip(turn.parts, parts, strict=True):
+            if isinstance(part, Picture):
+                items.append(part)
+            elif isinstance(part, str):
+                cost = sum(one.cost for one in noticed)
+                items += extract.bounded(noticed, part, share * cost // want if want else 0)
+        told.append(items)
+    return told
+
+
+def _noticed(turn: Turn, index: int) -> list[Finding]:
+    """What is noticed in one part: the label of an image and a tool's result as they are, else its findings."""
+    part = turn.parts[index]
+    if not isinstance(part, str):
+        return []
+    text = part.strip()
+    if text and turn.role in ("tool", "function"):
+        return [Finding("result", text[:_RESULT], 0)]
+    following: Part | None = turn.parts[index + 1] if index + 1 < len(turn.parts) else None
+    if isinstance(following, Picture) and 0 < len(text) <= _LABEL:
+        return [Finding("label", text, 0)]
+    return extract.findings(part)
+
+
+def _shares(wants: Sequence[int], room: int) -> list[int]:
+    """Room for each want: the small ones get all they want, the large ones what is left in equal parts."""
+    shares = [0] * len(wants)
+    waiting = sorted(range(len(wants)), key=lambda index: wants[index])
+    for done, index in enumerate(waiting):
+        shares[index] = min(wants[index], max(_LEAST_PER_TURN, room // (len(waiting) - done)))
+        room = max(0, room - shares[index])
+    return shares
