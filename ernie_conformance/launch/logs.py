@@ -5,11 +5,14 @@ from __future__ import annotations
 import glob
 import os
 import re
+import time
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 PIECE = 64 * 1024  # bytes read at most of one file: enough for a traceback, little enough when a log floods
+MARKS = 2000  # moments kept of a history; older ones are of exchanges long done
 WEIGHTS = re.compile(r"Loading (?:Weights|Layers|safetensors checkpoint shards): +(\d{1,3})%")
 NOT_PRINTABLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
 
@@ -19,6 +22,25 @@ class LogMark:
     """How long each log file was at some moment, bytes by path."""
 
     sizes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class History:
+    """Where the logs stood when: what an exchange needs that learns only afterwards that it should have looked."""
+
+    logs: Logs
+    marks: deque[tuple[float, LogMark]] = field(default_factory=lambda: deque(maxlen=MARKS))
+
+    def look(self) -> None:
+        """Note where the logs stand now, if they moved."""
+        mark = self.logs.mark()
+        if not self.marks or self.marks[-1][1] != mark:
+            self.marks.append((time.time(), mark))
+
+    def mark_at(self, moment: float) -> LogMark:
+        """Where they stood at `moment` (epoch), by the last look before it."""
+        earlier = [mark for at, mark in self.marks if at <= moment]
+        return earlier[-1] if earlier else self.marks[0][1] if self.marks else LogMark()
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ class Plan:
     logs: tuple[str, ...] = ()
     leftovers: tuple[Leftover, ...] = ()
     model_dir: str = ""
+    with_api_key: tuple[str, ...] = ()  # further words of the command when the run has a key, {api_key} in them
     setup: str = ""  # the command that installs the engine, for people who haven't
     second_start: bool = False  # cheap enough to be started once more, to be stopped by SIGTERM
 
@@ -67,12 +68,15 @@ def read_plan(target: Target) -> Plan:
     table = dict(target.launch)
     if not table.get("command"):
         raise UsageError(f"target {target.name} has no [launch] command; attach to it with --base-url")
+    if "port" not in table.get("ports", {}):
+        raise UsageError(f"target {target.name}, [launch]: ports must say `port`; 0 means any free one")
     try:
         table["waits"] = Waits(**table.get("waits", {}))
         table["leftovers"] = tuple(
             Leftover(**{**left, "queue": tuple(left.get("queue", ("", "")))}) for left in table.get("leftovers", ())
         )
-        return Plan(**{**table, "command": tuple(table["command"]), "logs": tuple(table.get("logs", ()))})
+        table |= {name: tuple(table.get(name, ())) for name in ("command", "logs", "with_api_key")}
+        return Plan(**table)
     except TypeError as error:
         known = ", ".join(f.name for f in fields(Plan))
         raise UsageError(f"target {target.name}, [launch]: {error}; known fields: {known}") from error

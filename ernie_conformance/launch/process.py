@@ -36,6 +36,7 @@ class Process:
                 env={**os.environ, **environment},
                 start_new_session=True,
             )
+        self.since = psutil.Process(self._supervisor.pid).create_time()  # by the clock of all process times, not ours
         assert self._supervisor.stdout
         os.set_blocking(self._supervisor.stdout.fileno(), False)
 
@@ -102,7 +103,7 @@ def describe(process: psutil.Process) -> dict[str, Any]:
 
 
 def listener(port: int) -> dict[str, Any] | None:
-    """Who listens on `port`, as far as the operating system lets us see; None when it doesn't."""
+    """Who listens on `port`: `{"pid", "name", "command", "since" (its create_time)}`; None where we may not see it."""
     try:
         connections = psutil.net_connections("tcp")
     except (psutil.Error, OSError):  # macOS shows them to root alone
@@ -110,5 +111,6 @@ def listener(port: int) -> dict[str, Any] | None:
     for connection in connections:
         if connection.status == psutil.CONN_LISTEN and (*connection.laddr, 0, 0)[1] == port and connection.pid:
             with contextlib.suppress(psutil.Error):
-                return describe(psutil.Process(connection.pid))
+                process = psutil.Process(connection.pid)
+                return {**describe(process), "since": process.create_time()}
     return None

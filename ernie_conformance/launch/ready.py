@@ -90,7 +90,8 @@ class Start:
             return False
         writer.close()
         holder = listener(self.port)
-        if holder and holder["pid"] not in {p.pid for p in self.process.family()} and not self.process.ended:
+        # Younger strangers are let be: a container's port is held by a proxy that its runtime starts for it.
+        if holder and holder["since"] < self.process.since and not self.process.ended:
             raise NotReady("port", f"port {self.port} is held by another process", "port-taken", holder)
         return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from typing import Any, NoReturn
 
 from ernie_conformance.launch import causes
 from ernie_conformance.launch.leftovers import Leftovers, gpu_kept, gpu_memory
-from ernie_conformance.launch.logs import LogMark, Logs
+from ernie_conformance.launch.logs import History, LogMark, Logs
 from ernie_conformance.launch.plan import Plan, Setting, chosen_ports, is_free, read_plan, setting_of
 from ernie_conformance.launch.process import Process, listener
 from ernie_conformance.launch.ready import NotReady, Start
@@ -21,6 +22,7 @@ from ernie_conformance.wire.client import Client
 
 RESTARTS = 3
 TRIES = 2  # a free port may be taken between choosing and binding: once more with others
+LOOK_EVERY = 0.2  # seconds between two looks at the sizes of the log files
 TAIL = 40  # log lines kept of a failed start
 
 
@@ -58,6 +60,7 @@ class Deployment:
     facts: dict[str, Any] = field(default_factory=dict)
     _process: Process | None = None
     _logs: Logs | None = None
+    _history: History | None = None
     _begun: LogMark = field(default_factory=LogMark)  # where the logs stood at the latest start
     _ports: dict[str, int] = field(default_factory=dict)
     _leftovers: Leftovers | None = None
@@ -72,6 +75,19 @@ class Deployment:
     def log_between(self, mark: LogMark, end: LogMark | None = None, lines: int = TAIL) -> list[str]:
         """The last lines written to any log file since `mark` (until `end`)."""
         return self._logs.between(mark, end, lines) if self._logs else []
+
+    def log_since(self, moment: float) -> str | None:
+        """The last lines written since `moment` (epoch, to a fifth of a second), None when there are none."""
+        if self._history is None:
+            return None
+        return "\n".join(self.log_between(self._history.mark_at(moment))) or None
+
+    async def watch_logs(self) -> None:
+        """Remember where the logs stood when, until cancelled."""
+        while True:
+            if self._history is not None:
+                self._history.look()
+            await asyncio.sleep(LOOK_EVERY)
 
     async def start(self) -> None:
         """Start for the first time, on chosen ports; again on others when one was taken meanwhile. Raises LaunchFailed."""
@@ -133,12 +149,13 @@ class Deployment:
         self._prepare(setting := self._setting())
         assert self._logs
         command = [setting.fill(word) for word in self.plan.command]
+        keyed = [word.format(api_key=self.api_key) for word in self.plan.with_api_key] if self.api_key else []
         environment = {name: setting.fill(value) for name, value in self.plan.environment.items()}
         self.facts |= {"command": command, "cwd": str(self._logs.folder), "environment": environment, "ports": self._ports}
         self._refuse_taken_ports()
         self.progress(f"launch: {' '.join(command)}")
         self._begun = self._logs.mark()
-        self._process = Process(command, cwd=self._logs.folder, environment=environment, log=self._logs.output)
+        self._process = Process([*command, *keyed], cwd=self._logs.folder, environment=environment, log=self._logs.output)
         headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
         async with Client(self.base_url, self.target.timeouts, headers) as client:
             watched = (self.target, self._process, self.plan.waits, self._logs, self._begun)
@@ -158,6 +175,7 @@ class Deployment:
         """Addresses, log files and known leftovers of the coming start."""
         folder = Path(setting.fill(self.plan.cwd) or ".").resolve()
         self._logs = Logs(self.report_dir / "server.log", folder, tuple(map(setting.fill, self.plan.logs)))
+        self._history = self._history or History(self._logs)
         self._leftovers = Leftovers(self.plan.leftovers, setting.values)
         self.facts |= {"stale": self._leftovers.stale(), "watched": [left.what for left in self.plan.leftovers]}
         self.base_url = f"http://127.0.0.1:{self._ports['port']}"
@@ -221,6 +239,7 @@ async def serve(
     plan = read_plan(target)
     deployment = Deployment(target, plan, report_dir, given, api_key, progress, kind=target.kind)
     before = gpu_memory() if "gpu" in target.capabilities else []
+    watch = asyncio.create_task(deployment.watch_logs())
     hurried = True  # broken off, by Ctrl-C say: the server gets little time to end
     try:
         await deployment.start()
@@ -230,6 +249,7 @@ async def serve(
         hurried = False
         raise
     finally:
+        watch.cancel()
         if (shutdown := await deployment.end("INT", hurried=hurried)) is not None:
             deployment.facts["shutdown"] = shutdown
         if before:

@@ -168,10 +168,12 @@ def test_a_launch_table_with_a_mistake_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="command"):
         read_plan(launched())
     with pytest.raises(UsageError, match="comand"):
-        read_plan(launched(command=["x"], comand=1))
+        read_plan(launched(command=["x"], ports={"port": 0}, comand=1))
     with pytest.raises(UsageError, match="prot"):
-        read_plan(launched(command=["x"], waits={"prot": 1}))
-    plan = read_plan(launched(command=["{prot}"]))
+        read_plan(launched(command=["x"], ports={"port": 0}, waits={"prot": 1}))
+    with pytest.raises(UsageError, match="port"):
+        read_plan(launched(command=["x"]))
+    plan = read_plan(launched(command=["{prot}"], ports={"port": 0}))
     setting = setting_of(plan, {"port": 1}, server_python=None, model_dir=None, report_dir=tmp_path, speed="gate")
     with pytest.raises(UsageError, match="prot"):
         setting.fill(plan.command[0])

@@ -8,6 +8,7 @@ import importlib.util
 import os
 import socket
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -168,6 +169,18 @@ async def test_a_missing_program_names_the_setup(tmp_path: Path) -> None:
     assert "make engine" in ended.facts["failure"]["remedy"]["en"]
 
 
+async def test_a_key_is_given_to_the_server_and_kept_out_of_the_facts(tmp_path: Path) -> None:
+    target = target_of("good", tmp_path, with_api_key=["--api-key", "{api_key}"])
+    words: list[str] = []
+    told: list[str] = []
+    async with serve(
+        target, server_python=None, model_dir=None, report_dir=tmp_path, api_key="s3cret", progress=told.append
+    ) as deployment:
+        words = [word for child in psutil.Process().children(recursive=True) for word in child.cmdline()]
+    assert "s3cret" in words
+    assert "s3cret" not in f"{deployment.facts} {told}"
+
+
 async def test_a_fixed_port_that_is_held_names_the_holder(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as holder:
         port = holder.getsockname()[1]
@@ -266,9 +279,12 @@ async def test_a_server_that_dies_is_started_again_and_its_row_is_red(tmp_path: 
     lines: list[str] = []
 
     async def body(deployment: Deployment) -> None:
-        mark, address = deployment.log_mark(), deployment.base_url
+        address = deployment.base_url
+        while deployment.log_since(time.time()) is not None:  # until a look has seen the lines of the start
+            await asyncio.sleep(0.01)
+        sent_at = time.time()
         await kill_by_request(deployment)
-        lines.extend(deployment.log_between(mark))
+        lines.extend((deployment.log_since(sent_at) or "").splitlines())
         await deployment.restart(during="long-prompt")
         assert deployment.alive()
         assert deployment.base_url == address
