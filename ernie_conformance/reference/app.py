@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from time import time
 
@@ -11,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 import ernie_conformance
 from ernie_conformance.reference import bodies, chat, completions, delivery
@@ -21,7 +20,6 @@ from ernie_conformance.reference.errors import Refused
 from ernie_conformance.reference.metrics import CONTENT_TYPE, Metrics
 from ernie_conformance.reference.options import Options
 
-LOG = logging.getLogger("ernie_conformance.reference")
 _CLIENT_CLOSED = 499  # never reaches anyone: the client is gone
 
 
@@ -106,10 +104,10 @@ def make_metrics_app(service: Service) -> ASGIApp:
 
 
 def _application(routes: list[Route]) -> ASGIApp:
-    handlers = {Refused: _refused, HTTPException: _no_route, delivery.Gone: _gone}
-    app = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]  # handlers of their own classes
+    handlers = {Refused: _refused, HTTPException: _no_route, delivery.Gone: _gone, Exception: _mistake}
+    app = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]  # each takes its own class
     app.router.redirect_slashes = False
-    return _NoTraces(app)
+    return app
 
 
 async def _refused(_: Request, error: Refused) -> Response:
@@ -129,24 +127,6 @@ async def _no_route(request: Request, error: HTTPException) -> Response:
     return refusal.response(dict(error.headers or {}))
 
 
-class _NoTraces:
-    """The last resort: an error of ours is logged here and told to nobody else."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        started = False
-
-        async def watched(message: dict[str, object]) -> None:
-            nonlocal started
-            started = True
-            await send(message)  # type: ignore[arg-type]  # a message is a mutable mapping
-
-        try:
-            await self._app(scope, receive, watched)  # type: ignore[arg-type]
-        except Exception:
-            LOG.exception("unexpected error")
-            if not started:
-                refusal = Refused("The server made a mistake.", code="internal_error", status=500)
-                await refusal.response()(scope, receive, send)
+async def _mistake(_: Request, __: Exception) -> Response:
+    """An error of ours: uvicorn logs it, and its trace is told to nobody else."""
+    return Refused("The server made a mistake.", code="internal_error", status=500).response()

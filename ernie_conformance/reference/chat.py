@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ernie_conformance.reference import compose, conversation, delivery, fields
+from ernie_conformance.reference import compose, conversation, delivery, fields, formats, tools
 from ernie_conformance.reference.conversation import Conversation
 from ernie_conformance.reference.engine import Engine
 from ernie_conformance.reference.errors import Refused
@@ -85,13 +85,20 @@ async def prepare(body: Mapping[str, Any], options: Options) -> Chat:
     _fits(prompt_tokens, options.max_model_len)
     thinks = _switch(values, "enable_thinking", True)
     limits = _limits(values, options.max_model_len - prompt_tokens, thinks)
-    script = _script(talk, thinks)
+    script = _script(body, talk, thinks)
     writings = [Writing(script, limits, Sampler(fields.settings(values), choice)) for choice in range(values.get("n", 1))]
     return Chat(model, values, prompt_tokens, writings, limits.total)
 
 
-def _script(talk: Conversation, thinks: bool) -> Script:
+def _script(body: Mapping[str, Any], talk: Conversation, thinks: bool) -> Script:
+    """Calls where tools are asked for, else a JSON document where one is demanded, else a report; a thought before."""
+    box, schema = tools.read(body), formats.read(body)
     script = compose.script(talk)
+    calls = tools.calls(box, talk)
+    if calls:
+        script = replace(script, calls=calls)
+    elif schema is not None:
+        script = replace(script, answer=[formats.answer(schema, talk)], more=())
     return script if thinks else replace(script, thought=())
 
 
@@ -106,7 +113,7 @@ def _limits(values: Mapping[str, Any], room: int, thinks: bool) -> Limits:
     asked = [values[name] for name in ("max_tokens", "max_completion_tokens") if name in values]
     if not thinks and "response_max_tokens" in values:
         asked.append(values["response_max_tokens"])
-    total = min(asked + [room])
+    total = min([*asked, room])
     least = values.get("min_tokens", 0)
     if least > min(asked, default=least):
         raise Refused(f"'min_tokens' must be at most 'max_tokens' ({min(asked)}), got {least}.", "min_tokens")
@@ -158,7 +165,7 @@ def _call(piece: Piece, arguments: str) -> dict[str, Any]:
     return {"id": piece.start.id, "type": "function", "function": {"name": piece.start.name, "arguments": arguments}}
 
 
-async def stream(chat: Chat, engine: Engine) -> AsyncIterator[bytes]:
+async def stream(chat: Chat, engine: Engine) -> AsyncGenerator[bytes, None]:
     """The answer as events: role, a delta a token, finish, usage when asked for, [DONE]."""
     options = chat.values.get("stream_options", {})
     wants_usage, running_usage = options.get("include_usage", False), options.get("continuous_usage_stats", False)

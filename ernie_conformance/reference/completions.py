@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,7 +68,7 @@ class Completion:
         if most is None:
             return None
         told: dict[str, list[Any]] = {"tokens": [], "token_logprobs": [], "top_logprobs": [], "text_offset": []}
-        for number, (text, one) in enumerate((pair for piece in pieces for pair in piece.ranked)):
+        for number, (text, one) in enumerate(pair for piece in pieces for pair in piece.ranked):
             first = number == 0 and offset == 0 and bool(self.values.get("echo"))
             told["tokens"].append(text)
             told["token_logprobs"].append(None if first else one.logprob)
@@ -124,7 +124,7 @@ async def answer(completion: Completion, engine: Engine) -> dict[str, Any]:
     return {**completion.head(), "choices": choices, "usage": completion.usage()}
 
 
-async def stream(completion: Completion, engine: Engine) -> AsyncIterator[bytes]:
+async def stream(completion: Completion, engine: Engine) -> AsyncGenerator[bytes, None]:
     """The answer as events: a chunk a token, the prompts first where wanted, usage once at the end, [DONE]."""
     options = completion.values.get("stream_options", {})
     wants_usage, running_usage = options.get("include_usage", False), options.get("continuous_usage_stats", False)

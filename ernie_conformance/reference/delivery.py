@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing, suppress
 from typing import Any, TypeVar
 
@@ -54,18 +54,17 @@ async def _disconnect(receive: Receive) -> None:
 class Events(Response):
     """A stream of events. An error after the start becomes an event of its own, which a client can see."""
 
-    def __init__(self, pieces: AsyncIterator[bytes]) -> None:
+    def __init__(self, pieces: AsyncGenerator[bytes, None]) -> None:
         super().__init__()
         self._pieces = pieces
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         with suppress(Gone):
-            await while_connected(receive, self._send(scope, send))
+            await while_connected(receive, self._send(send))
 
-    async def _send(self, scope: Scope, send: Send) -> None:
-        extra = scope.get("state", {}).get("headers", [])
-        await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, *extra]})
-        async with aclosing(self._pieces) as pieces:  # type: ignore[type-var]  # it is a generator
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+        async with aclosing(self._pieces) as pieces:
             try:
                 async for piece in pieces:
                     await send({"type": "http.response.body", "body": piece, "more_body": True})

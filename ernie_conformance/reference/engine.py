@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
 
@@ -46,7 +46,7 @@ class Engine:
         while self._queue:
             self._wake(self._queue.popleft())
 
-    async def run(self, writings: Sequence[Writing], prompt_tokens: int, asked: int) -> AsyncIterator[Step]:
+    async def run(self, writings: Sequence[Writing], prompt_tokens: int, asked: int) -> AsyncGenerator[Step, None]:
         """Generate. The first step, with no pieces, says that a slot was found.
 
         Cancelling the consumer frees the slot at once. Raises Refused (503) when the server stops.

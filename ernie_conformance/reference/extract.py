@@ -35,14 +35,12 @@ _FINDING = re.compile(
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _LATIN = re.compile(r"[A-Za-z]+")
 
-_WORDS = {
-    word: value
-    for value, word in enumerate(
-        "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-        "eighteen nineteen twenty".split(),
-        start=1,
-    )
-} | {"thirty": 30, "forty": 40, "fifty": 50, "hundred": 100}
+_TO_TWENTY = (
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
+    "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty",
+)  # fmt: skip
+_WORDS = {word: value for value, word in enumerate(_TO_TWENTY, start=1)}
+_WORDS |= {"thirty": 30, "forty": 40, "fifty": 50, "hundred": 100}
 _DIGITS = {digit: value for value, digit in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
 _COUNT = re.compile(
     r"(?:\b(?:count|counting|list|write|numbers|integers)\b.{0,40}?\b(?:to|through|until)\s+(?P<en>[0-9]{1,4}\b|[a-z]+)"

@@ -20,7 +20,8 @@ def integer(low: int | None = None, high: int | None = None) -> Check:
     def check(value: Any, name: str) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             raise _wrong_type(name, "an integer", value)
-        return _within(value, name, low, high)
+        _within(value, name, low, high)
+        return value
 
     return check
 
@@ -33,7 +34,8 @@ def number(low: float | None = None, high: float | None = None, above: float | N
             raise Refused(f"'{name}' must be a finite number.", name)
         if above is not None and not value > above:
             raise Refused(f"'{name}' must be greater than {above}, got {value}.", name)
-        return float(_within(value, name, low, high))
+        _within(value, name, low, high)
+        return float(value)
 
     return check
 
@@ -160,12 +162,11 @@ def check_model(body: Mapping[str, Any], names: tuple[str, ...]) -> str:
     return str(asked)
 
 
-def _within(value: Any, name: str, low: float | None, high: float | None) -> Any:
-    if low is not None and value < low or high is not None and value > high:
+def _within(value: float, name: str, low: float | None, high: float | None) -> None:
+    if (low is not None and value < low) or (high is not None and value > high):
         limits = [f"at least {low}"] if low is not None else []
         limits += [f"at most {high}"] if high is not None else []
         raise Refused(f"'{name}' must be {' and '.join(limits)}, got {str(value)[:40]}.", name)
-    return value
 
 
 def _wrong_type(name: str, wanted: str, value: Any) -> Refused:

@@ -17,8 +17,12 @@ from ernie_conformance.reference import tokenizer
 # The share of the likeliest wording and of those after it; what is left goes to tokens that were never in question.
 _SHARES = (0.5, 0.2, 0.12, 0.08, 0.05)
 _OTHERS = tuple(
-    token.encode() for token in "的 了 是 在 和 有 不 也 the and of to in is that it for on with as be at by an".split()
-)
+    word.encode()
+    for word in (
+        *"的了是在和有不也", "the", "and", "of", "to", "in", "is", "that", "it", "for", "on", "with", "as", "be", "at", "by",
+        "an",
+    )
+)  # fmt: skip
 _LIFT = 10.0  # logits are shares' logarithms lifted above zero, where a repetition penalty means what it says
 
 
@@ -95,7 +99,8 @@ class Sampler:
         """The indices that top_k, min_p and top_p leave, likeliest first."""
         s, total = self._settings, sum(weights)
         order = sorted(range(len(weights)), key=lambda index: -weights[index])[: s.top_k or None]
-        kept, mass = [], 0.0
+        kept: list[int] = []
+        mass = 0.0
         for index in order:
             if kept and (mass >= s.top_p or weights[index] < s.min_p * weights[order[0]]):
                 break

@@ -34,7 +34,7 @@ class Script:
 
 @dataclass(frozen=True)
 class Limits:
-    """`total`: most tokens of thought and answer together. `thought`: most tokens of the thought (None: no limit of its own).
+    """`total`: most tokens of thought and answer together. `thought`: most tokens of the thought (None: no own limit).
 
     `stop` applies to the answer alone, never to the thought or to tool calls, and is never emitted.
     """
@@ -165,7 +165,7 @@ class Writing:
     def _enough(self) -> Iterator[Ranked]:
         """The answer, and then more of the same as long as the request demands it."""
         yield from self._tokens(self._script.answer)
-        while self.tokens < self._limits.least:
+        while self.tokens < self._limits.least and self._script.more:
             for ranked in self._tokens(self._script.more):
                 if self.tokens >= self._limits.least:
                     return
