@@ -126,10 +126,6 @@ def _tool(value: Any, where: str) -> Tool:
     name = fields.text(function.get("name"), f"{where}.function.name")
     if not _NAME.fullmatch(name):
         raise Refused(f"'{where}.function.name' must be 1 to 64 letters, digits, _ or -.", f"{where}.function.name")
-        "description": fields.text,
-        "parameters": fields.mapping,
-        "strict": fields.boolean,
-    }
     read = {key: check(function[key], f"{where}.function.{key}") for key, check in _OPTIONAL.items() if _has(function, key)}
     return Tool(name, read.get("description", ""), read.get("parameters", {}))
 
