@@ -24,8 +24,19 @@ def _read(pieces: Iterable[Piece]) -> tuple[tuple[Piece, ...], bool]:
     return tuple(found), False
 
 
+def _merged(pieces: Iterable[Piece]) -> list[Piece]:
+    """The same bytes with what came at one time in one piece: only then do two lists of pieces compare."""
+    merged: list[Piece] = []
+    for at, data in pieces:
+        if merged and merged[-1][0] == at:
+            merged[-1] = (at, merged[-1][1] + data)
+        else:
+            merged.append((at, data))
+    return merged
+
+
 def rewritten(fault: Rewrite, exchange: Exchange) -> Exchange:
-    """One exchange as the fault's edit leaves it; unchanged where the fault doesn't apply or nothing came."""
+    """One exchange as the fault's edit leaves it; itself where the fault doesn't apply or nothing came."""
     if exchange.status is None or not fault.where(exchange.request):
         return exchange
     response = Response(exchange.status, exchange.headers, exchange.pieces)
@@ -34,13 +45,10 @@ def rewritten(fault: Rewrite, exchange: Exchange) -> Exchange:
     except Cut:
         return replace(exchange, status=None, headers=(), pieces=(), error=BROKEN)
     pieces, cut = _read(response.pieces)
-    headers = response.headers
-    if pieces == exchange.pieces and not cut and response.status == exchange.status and headers == exchange.headers:
-        return exchange
     return replace(
         exchange,
         status=response.status,
-        headers=headers,
+        headers=response.headers,
         pieces=pieces,
         error=BROKEN if cut else exchange.error,
         seconds=max(exchange.seconds, pieces[-1][0]) if pieces else exchange.seconds,
@@ -50,3 +58,12 @@ def rewritten(fault: Rewrite, exchange: Exchange) -> Exchange:
 def apply(fault: Rewrite, evidence: Evidence) -> Evidence:
     """The same run with every answer rewritten."""
     return evidence.replaced(rewritten(fault, exchange) for exchange in evidence.exchanges.values())
+
+
+def _seen(exchange: Exchange) -> tuple[object, ...]:
+    return exchange.status, exchange.headers, exchange.error, _merged(exchange.pieces)
+
+
+def touched(before: Evidence, after: Evidence) -> list[str]:
+    """The names of the exchanges whose bytes, times or head a fault changed: none, and it can't be seen at all."""
+    return [name for name, exchange in before.exchanges.items() if _seen(after.exchanges[name]) != _seen(exchange)]

@@ -107,7 +107,8 @@ def documents(fn: Callable[[Request, Any], Any]) -> Edit:
             return response
         at, body = response.body()
         value = _json_of(body)
-        return response.with_body(body if value is None else compact(fn(request, value)), at)
+        changed = value if value is None else fn(request, value)
+        return response.with_body(body if changed == _json_of(body) else compact(changed), at)
 
     return edit
 

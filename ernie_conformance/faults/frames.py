@@ -48,8 +48,8 @@ class Frame:
         return value if isinstance(value, dict) else None
 
     def holding(self, chunk: dict[str, Any]) -> Frame:
-        """Another object at the same time."""
-        return replace(self, raw=b"data: " + compact(chunk) + b"\n\n")
+        """Another object at the same time; the very bytes that came when it is the same."""
+        return self if chunk == self.chunk else replace(self, raw=b"data: " + compact(chunk) + b"\n\n")
 
     def saying(self, raw: bytes) -> Frame:
         """Other bytes at the same time."""

@@ -124,11 +124,19 @@ def _again(parser: h11.Connection) -> bool:
 
 
 @dataclass(frozen=True)
-class Addresses:
-    """Where the injector listens."""
+class Injector:
+    """A running injector: where it listens, and what it remembers."""
 
     base_url: str
     metrics_url: str
+    memory: Memory
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new connection and wait until every answer has ended, at most so long."""
+        self.memory.hang_up()
+        ends = asyncio.get_running_loop().time() + seconds
+        while self.memory.inside and asyncio.get_running_loop().time() < ends:
+            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager
@@ -140,7 +148,7 @@ async def injecting(
     host: str = "127.0.0.1",
     port: int = 0,
     metrics_port: int = 0,
-) -> AsyncIterator[Addresses]:
+) -> AsyncIterator[Injector]:
     """Serve `upstream` with one fault (None: none) until the block ends. Port 0 is any free one."""
     memory = Memory()
     threads = ThreadPoolExecutor(MANY, thread_name_prefix="edit")
@@ -159,7 +167,7 @@ async def injecting(
     memory.hang_up = hang_up
     try:
         base_url = await listen(upstream, port)
-        yield Addresses(base_url, await listen(metrics_upstream, metrics_port) if metrics_upstream else "")
+        yield Injector(base_url, await listen(metrics_upstream, metrics_port) if metrics_upstream else "", memory)
     finally:
         hang_up()
         threads.shutdown(wait=False)

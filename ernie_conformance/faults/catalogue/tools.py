@@ -36,7 +36,7 @@ either = where.either(with_tools, with_format)
 
 
 def _format(kind: str) -> Callable[[Request], bool]:
-    return lambda request: (request.json.get("response_format") or {}).get("type") == kind
+    return lambda request: bool(find(request.json, "response_format.type") == [kind])
 
 
 def _chosen(*choices: str) -> Callable[[Request], bool]:
@@ -126,7 +126,7 @@ FAULTS: tuple[Fault, ...] = (
         "tool-many-tools-rejected",
         "",
         refused(400, "Invalid JSON: EOF while parsing a value"),
-        where=lambda r: len(r.json.get("tools") or ()) > 16,
+        where=lambda r: len(find(r.json, "tools.*")) > 16,
     ),
     rewrite(
         "tool-choice-none-rejected", "", refused(400, "When using tool_choice, tools must be set"), where=_chosen("none")

@@ -1,0 +1,215 @@
+"""Harmless variations: legal ways to say the same, which every row must leave green."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+from ernie_conformance.faults import where
+from ernie_conformance.faults.edits import (
+    answers,
+    chain,
+    chunks,
+    documents,
+    errors,
+    header,
+    headers,
+    pieces,
+    replies,
+    streams,
+)
+from ernie_conformance.faults.fault import Edit, Rewrite
+from ernie_conformance.faults.frames import compact, every, first, has_answer, swap
+from ernie_conformance.faults.harmless import (
+    anything,
+    before_all,
+    before_each,
+    by_bytes,
+    calls_null,
+    can_be_halved,
+    chunked,
+    close_delimited,
+    error_code,
+    error_fields,
+    extra,
+    extra_in_chunk,
+    finish_with_text,
+    halved,
+    idle,
+    merged,
+    more_models,
+    named,
+    new_id,
+    numbered,
+    pairs,
+    reversed_keys,
+    role_alone,
+    role_with_text,
+    said,
+    shifted,
+    slower,
+    with_key,
+    written,
+)
+from ernie_conformance.faults.objects import GONE, change, drop, put
+
+
+def _harmless(id: str, reason: str, edit: Edit, **given: Any) -> Rewrite:
+    return Rewrite(id=f"benign-{id}", row="", title=reason, severity="none", area="variation", edit=edit, **given)
+
+
+VARIATIONS: tuple[Rewrite, ...] = (
+    _harmless("crlf", "line ends may be CRLF (WHATWG)", said(b"\n", b"\r\n")),
+    _harmless("no-space", "the space after data: is optional (WHATWG)", said(b"data: ", b"data:")),
+    _harmless("comments", "comments between events are ignored (WHATWG)", before_each(b": keep-alive\n\n")),
+    _harmless("ping-first", "a comment may come first (WHATWG)", before_all(b": ping\n\n")),
+    _harmless("comment-in-block", "a comment may stand in an event's block", before_each(b":\n")),
+    _harmless("event-ids", "id lines don't change the data", streams(numbered)),
+    _harmless("retry", "a retry line is a hint for reconnecting", before_all(b"retry: 3000\n\n")),
+    _harmless("event-message", "message is the name that events have without one", before_each(b"event: message\n")),
+    _harmless("blank-lines", "more than one blank line dispatches nothing", before_each(b"\n")),
+    _harmless("key-order", "objects have no order", documents(lambda _, value: reversed_keys(value))),
+    _harmless(
+        "key-order-in-chunks",
+        "objects have no order",
+        streams(
+            swap(
+                every(lambda f: f.chunk is not None),
+                lambda f: [f.saying(b"data: " + compact(reversed_keys(f.chunk)) + b"\n\n")],
+            )
+        ),
+    ),
+    _harmless(
+        "extra-fields",
+        "clients ignore what they don't know",
+        chain(documents(lambda _, v: extra(v)), streams(swap(anything, extra_in_chunk))),
+    ),
+    _harmless(
+        "escaped", "\\u escapes are the same characters (RFC 8259)", written(ensure_ascii=True, separators=(",", ":"))
+    ),
+    _harmless("spaced-json", "white space in JSON means nothing", written(ensure_ascii=False, separators=(", ", " : "))),
+    _harmless(
+        "one-byte-pieces",
+        "TCP has no borders",
+        by_bytes(1),
+        where=where.chat,
+    ),
+    _harmless("small-pieces", "TCP has no borders", by_bytes(7)),
+    _harmless("shifted-pieces", "a piece may end within an event", pieces(shifted), where=where.streamed),
+    _harmless("paired-pieces", "two events may come in one segment", pieces(pairs), where=where.streamed),
+    _harmless("merged-deltas", "a delta may hold several tokens", streams(merged)),
+    _harmless("split-deltas", "a delta may hold part of a token", streams(swap(every(can_be_halved), halved))),
+    _harmless("empty-deltas", "an empty delta adds nothing", streams(swap(first(has_answer), idle)), where=where.chat),
+    _harmless("role-alone", "the first delta may have no content", streams(role_alone), where=where.chat),
+    _harmless("role-with-text", "role and text may come together", streams(role_with_text), where=where.chat),
+    _harmless("finish-with-text", "the last text may carry the finish reason", streams(finish_with_text)),
+    _harmless("other-ids", "ids have no form", replies(change("id", new_id))),
+    _harmless("long-ids", "ids have no form", replies(change("id", lambda found: f"cmpl_{found}_é"))),
+    _harmless("upper-headers", "header names have no case", named("title")),
+    _harmless("lower-headers", "header names have no case", named("lower")),
+    _harmless(
+        "more-headers",
+        "unknown headers are ignored",
+        headers(lambda found: (*found, ("X-Request-Id", "7"), ("Via", "1.1 proxy"))),
+    ),
+    _harmless(
+        "no-server-date",
+        "neither header is needed",
+        headers(lambda found: tuple(p for p in found if p[0].lower() not in ("server", "date"))),
+    ),
+    _harmless(
+        "charset",
+        "UTF-8 may be said",
+        headers(
+            lambda found: tuple(
+                (
+                    k,
+                    f"{v}; charset=utf-8"
+                    if k.lower() == "content-type" and "charset" not in v and "text/plain" not in v
+                    else v,
+                )
+                for k, v in found
+            )
+        ),
+    ),
+    _harmless(
+        "charset-upper",
+        "media types have no case",
+        headers(
+            lambda found: tuple(
+                (k, v.replace("application/json", "application/JSON") if k.lower() == "content-type" else v)
+                for k, v in found
+            )
+        ),
+    ),
+    _harmless("chunked-bodies", "a body may be chunked", chunked),
+    _harmless("close-delimited", "a body may end with the connection", headers(close_delimited)),
+    _harmless("connection-close", "a server may close after each answer", header("connection", "close")),
+    _harmless(
+        "usage-null-absent",
+        "usage may be absent where it would be null",
+        chunks(change("usage", lambda v: GONE if v is None else v), only=lambda _: True),
+    ),
+    _harmless("usage-null", "usage may be null where it would be absent", chunks(lambda c: c.setdefault("usage", None))),
+    _harmless(
+        "optional-absent",
+        "logprobs and refusal may be absent",
+        replies(change("choices.*.logprobs", lambda v: GONE if v is None else v), drop("choices.*.message.refusal")),
+    ),
+    _harmless(
+        "fingerprint",
+        "a fingerprint and a tier may be told",
+        replies(put("system_fingerprint", "fp_1"), put("service_tier", "default")),
+    ),
+    _harmless("annotations", "annotations may be there", answers(put("choices.*.message.annotations", []))),
+    _harmless("refusal-null", "refusal may be null", answers(put("choices.*.message.refusal", None))),
+    _harmless(
+        "reasoning-null",
+        "no reasoning may be said as null",
+        replies(change("choices.*.delta|message.reasoning_content", lambda v: v or None)),
+    ),
+    _harmless(
+        "reasoning-absent",
+        "no reasoning may be left out",
+        replies(change("choices.*.delta|message.reasoning_content", lambda v: v or GONE)),
+    ),
+    _harmless(
+        "reasoning-empty",
+        "no reasoning may be said as empty text",
+        with_key("choices.*.delta|message.reasoning_content", ""),
+    ),
+    _harmless(
+        "tool-calls-null",
+        "no calls may be said as null, as FastDeploy does",
+        answers(change("choices.*.message", calls_null)),
+    ),
+    _harmless(
+        "usage-details-absent",
+        "the details of usage are optional",
+        replies(drop("usage.prompt_tokens_details"), drop("usage.completion_tokens_details")),
+    ),
+    _harmless(
+        "usage-details-null",
+        "the details of usage may be null",
+        replies(put("usage.prompt_tokens_details", None), put("usage.completion_tokens_details", None)),
+    ),
+    _harmless("stop-reason", "vLLM tells the stop reason too", replies(put("choices.*.stop_reason", None))),
+    _harmless("matched-stop", "SGLang tells what matched", replies(put("choices.*.matched_stop", None))),
+    _harmless("error-fields", "errors may tell more", errors(documents(error_fields))),
+    _harmless("error-code", "error codes may be null or a word", errors(documents(error_code))),
+    _harmless("more-models", "a server may list several models", documents(more_models), where=where.path("/models")),
+    _harmless("slower", "everything takes half as long again", slower(1.5)),
+    _harmless(
+        "trailing-space",
+        "white space after a JSON text means nothing, FastDeploy sends some",
+        streams(swap(first(lambda f: f.chunk is not None), lambda f: [f.saying(f.raw.rstrip() + b" \n\n")])),
+    ),
+)
+
+
+@cache
+def variations() -> Mapping[str, Rewrite]:
+    """All harmless variations by id."""
+    return MappingProxyType({variation.id: variation for variation in VARIATIONS})
