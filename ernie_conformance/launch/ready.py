@@ -64,23 +64,27 @@ class Start:
         pause = POLLS[0]
         while not await reached(max(0.1, limit - (time.monotonic() - began))):
             passed = time.monotonic() - began
-            if self.process.ended:
-                break
+            self._must_live(name)
             if passed > limit:
                 raise NotReady(name, f"{self._how_far()} within {limit:g} s")
             self._listen_for_silence(name)
             self._tell(name, passed)
             await asyncio.sleep(pause)
             pause = min(pause * 1.2, POLLS[1])
-        if self.process.ended:
-            raise NotReady(name, "the process ended")
+        if name != "process":  # one that began and ended at once did begin: it fails at the next stage
+            self._must_live(name)
         self.facts["stages"].append({"stage": name, "seconds": round(time.monotonic() - began, 3)})
         self.progress(f"launch: {name} after {self.seconds:.1f} s")
 
+    def _must_live(self, stage: str) -> None:
+        """Whatever answers, it isn't the server when that has ended."""
+        if self.process.error:
+            raise NotReady(stage, self.process.error, "no-program")
+        if self.process.ended:
+            raise NotReady(stage, "the process ended")
+
     async def _exists(self, _left: float) -> bool:
         self.process.look()
-        if self.process.error:
-            raise NotReady("process", self.process.error, "no-program")
         return self.process.pid is not None
 
     async def _listens(self, _left: float) -> bool:
