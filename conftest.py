@@ -1,4 +1,4 @@
-"""Binds the suite to pytest; everything it does stands in ernie_conformance/suite."""
+"""Binds the suite to pytest; all it does stands in ernie_conformance/suite (the options in entry.py and settings.py)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,10 @@ from typing import Any
 
 import pytest
 
-from ernie_conformance.suite import hooks, items, settings
+from ernie_conformance.suite import hooks, items
 from ernie_conformance.suite.run import evidence, terms
 
 __all__ = ["evidence", "terms"]
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    settings.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:

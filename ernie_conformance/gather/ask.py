@@ -77,7 +77,7 @@ def chat(name: str, messages: str | list[dict[str, Any]], *, thinking: bool = Fa
 
 def both(name: str, messages: str | list[dict[str, Any]], **rest: Any) -> tuple[Ask, Ask]:
     """The same chat request twice: `NAME` without and `NAME-stream` with streaming (and usage)."""
-    streamed = {"stream": True, "stream_options": {"include_usage": True}}
+    streamed: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
     return chat(name, messages, **rest), chat(f"{name}-stream", messages, **streamed, **rest)
 
 

@@ -28,7 +28,8 @@ class Catalogue:
 
     def core(self) -> set[str]:
         """What is asked whenever any traffic is."""
-        return {name for name, one in {**self.asks, **self.scenarios}.items() if one.core}
+        everything: list[Ask | Scenario] = [*self.asks.values(), *self.scenarios.values()]
+        return {one.name for one in everything if one.core}
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -50,25 +51,32 @@ async def gather(target: Target, names: Iterable[str], orders: Orders) -> Eviden
     notes: dict[str, dict[str, Any]] = {}
     unasked = chosen.unasked
     try:
-        async with serve(
-            target,
-            server_python=orders.server_python,
-            model_dir=orders.model_dir,
-            report_dir=orders.report_dir,
-            speed=orders.speed,
-            api_key=orders.api_key,
-            progress=orders.progress,
-        ) as deployment:
-            facts["launch"] = deployment.facts
-            target = replace(target, base_url=deployment.base_url, metrics_url=deployment.metrics_url)
-            notes = await _converse(target, deployment, chosen, ledger, orders)
+        if target.kind == "attached":
+            notes = await _converse(target, None, chosen, ledger, orders)
+        else:
+            async with _served(target, orders) as deployment:
+                facts["launch"] = deployment.facts
+                target = replace(target, base_url=deployment.base_url, metrics_url=deployment.metrics_url)
+                notes = await _converse(target, deployment, chosen, ledger, orders)
     except LaunchFailed as failure:
         facts["launch"] = failure.facts
-        wanted = [*chosen.asks, *chosen.scenarios]
+        wanted: list[Ask | Scenario] = [*chosen.asks, *chosen.scenarios]
         names = [name for one in wanted for name in (one.name, *getattr(one, "makes", ()))]
         unasked = {**unasked, **dict.fromkeys(names, "blocked by LAUNCH-001: the server didn't become ready")}
     facts["seconds"] = time.time() - facts["started_at"]
     return Evidence(ledger.exchanges, notes, facts, target_record(target), unasked=unasked)
+
+
+def _served(target: Target, orders: Orders) -> AbstractAsyncContextManager[Deployment]:
+    return serve(
+        target,
+        server_python=orders.server_python,
+        model_dir=orders.model_dir,
+        report_dir=orders.report_dir,
+        speed=orders.speed,
+        api_key=orders.api_key,
+        progress=orders.progress,
+    )
 
 
 def target_record(target: Target) -> dict[str, Any]:
@@ -81,7 +89,7 @@ def target_record(target: Target) -> dict[str, Any]:
 
 
 async def _converse(
-    target: Target, deployment: Deployment, chosen: Selection, ledger: Ledger, orders: Orders
+    target: Target, deployment: Deployment | None, chosen: Selection, ledger: Ledger, orders: Orders
 ) -> dict[str, dict[str, Any]]:
     headers = {"Authorization": f"Bearer {orders.api_key}"} if orders.api_key else {}
     notes: dict[str, dict[str, Any]] = {}
@@ -89,15 +97,15 @@ async def _converse(
         Client(target.base_url, target.timeouts, headers) as client,
         Client(target.metrics_url or target.base_url, target.timeouts) as metrics,
     ):
-        stage = Stage(target, client, metrics, ledger, log_between=deployment.log_since)
+        stage = Stage(target, client, metrics, ledger, log_since=deployment.log_since if deployment else lambda _: None)
         for phase, asks, scenarios, at_most in _phases(chosen, orders.concurrency or target.slots):
             if not asks and not scenarios:
                 continue
             orders.progress(f"{phase}: {len(asks) + len(scenarios)} to ask")
             played = await _play(stage.within(phase), phase, asks, scenarios, at_most)
             notes.update(played)
-            if ledger.given_up and not deployment.alive() and deployment.kind != "attached":
-                await deployment.restart()
+            if deployment is not None and not deployment.alive():
+                await deployment.restart(during=phase)
                 ledger.renew()
     return notes
 

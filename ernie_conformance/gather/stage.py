@@ -57,7 +57,7 @@ class Stage:
         *,
         phase: str = "",
         scenario: str = "",
-        log_between: Callable[[float], str | None] = lambda _: None,
+        log_since: Callable[[float], str | None] = lambda _: None,
     ) -> None:
         self.target = target
         self.client = client
@@ -65,12 +65,12 @@ class Stage:
         self.ledger = ledger
         self._phase = phase
         self._scenario = scenario
-        self._log_since = log_between
+        self._log_since = log_since
 
     def within(self, phase: str, scenario: str = "") -> Stage:
         """The same stage for another phase or a scenario."""
         return Stage(
-            self.target, self.client, self.metrics, self.ledger, phase=phase, scenario=scenario, log_between=self._log_since
+            self.target, self.client, self.metrics, self.ledger, phase=phase, scenario=scenario, log_since=self._log_since
         )
 
     async def send(self, ask: Ask, *, hang_up: HangUp | None = None) -> Exchange:

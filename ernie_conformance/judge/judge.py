@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from ernie_conformance.judge import verdicts
-from ernie_conformance.judge.outcome import Blocked, Broken, Inconclusive, NotAsked, NotTestable, Outcome
+from ernie_conformance.judge.outcome import Blocked, Broken, Inconclusive, NotAsked, NotTestable, Outcome, Warned
 from ernie_conformance.judge.rows import Row, load_rows
 from ernie_conformance.judge.subjects import Subjects, calls
 from ernie_conformance.judge.verdicts import Finding, Ruling
@@ -84,7 +84,7 @@ def rule(case: Case, evidence: Evidence, terms: Terms) -> Ruling:
                 case.check(**arguments)
                 asked += 1
             except Outcome as outcome:
-                asked += isinstance(outcome, Broken)
+                asked += isinstance(outcome, (Broken, Warned))
                 endings.append(outcome)
     except Outcome as outcome:
         endings.append(outcome)
@@ -99,7 +99,7 @@ def _ruling(case: Case, endings: list[Outcome], asked: int, terms: Terms) -> Rul
     row = case.row
     found = {
         kind: tuple(_finding(row, e, terms) for e in endings if isinstance(e, kind))
-        for kind in (Broken, Inconclusive, Blocked, NotTestable, NotAsked)
+        for kind in (Broken, Warned, Inconclusive, Blocked, NotTestable, NotAsked)
     }
     if broken := found[Broken]:
         open_ones = tuple(f for f in broken if not f.waived)
@@ -107,6 +107,9 @@ def _ruling(case: Case, endings: list[Outcome], asked: int, terms: Terms) -> Rul
         return Ruling(row, case.test, verdict, open_ones + tuple(f for f in broken if f.waived), asked)
     if found[Inconclusive]:
         return Ruling(row, case.test, verdicts.INCONCLUSIVE, found[Inconclusive], asked)
+    if warned := found[Warned]:
+        verdict = verdicts.WAIVED if all(f.waived for f in warned) else verdicts.WARN
+        return Ruling(row, case.test, verdict, warned, asked)
     if asked:  # what blocked it for some exchanges is another row's red; it was exercised by the others
         return Ruling(row, case.test, verdicts.PASS, (), asked)
     for kind, verdict in (
@@ -123,7 +126,7 @@ def _finding(row: Row, outcome: Outcome, terms: Terms) -> Finding:
     waiver = next((w for w in terms.waivers if w.covers(row.id, outcome.exchanges)), None)
     waived = "accepted risk" if row.id in terms.accepted else waiver.reason if waiver else ""
     by = outcome.by if isinstance(outcome, Blocked) else ""
-    return Finding(outcome.detail, outcome.exchanges, by, waived if isinstance(outcome, Broken) else "")
+    return Finding(outcome.detail, outcome.exchanges, by, waived if isinstance(outcome, (Broken, Warned)) else "")
 
 
 def _red(row: Row, profile: str) -> str:

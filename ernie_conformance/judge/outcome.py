@@ -25,6 +25,10 @@ class Broken(Outcome, AssertionError):
     """The row was exercised and didn't hold: FAIL for a MUST, WARN for a SHOULD."""
 
 
+class Warned(Outcome):
+    """What must hold holds, and a weaker figure of the same row doesn't: WARN, even for a MUST."""
+
+
 class Blocked(Outcome):
     """The exchange is unusable for a reason that row `by` owns: no second red for one cause."""
 

@@ -16,7 +16,7 @@ from ernie_conformance.paths import SCHEMAS
 
 # A count written 1.0 is an integer to JSON Schema, but breaks clients in typed languages.
 _TYPES = Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-_Strict = extend(Draft202012Validator, type_checker=_TYPES)
+_Strict = extend(Draft202012Validator, type_checker=_TYPES)  # type: ignore[no-untyped-call]
 
 
 @cache

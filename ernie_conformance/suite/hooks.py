@@ -14,7 +14,8 @@ from ernie_conformance.judge.rows import load_rows
 from ernie_conformance.judge.verdicts import Finding, Ruling
 from ernie_conformance.report.terminal import summary_lines
 from ernie_conformance.report.verdict import Run, begin, finish
-from ernie_conformance.suite import items, run
+from ernie_conformance.suite import run
+from ernie_conformance.suite.items import CASE, RULING
 from ernie_conformance.suite.settings import header, read_settings
 from ernie_conformance.wire.evidence import Evidence, read_evidence
 
@@ -47,7 +48,7 @@ class Conformance:
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         if self.settings.terms.profile == "smoke":
-            suite = [i for i in items if run.CASE in i.stash and not i.stash[run.CASE].row.smoke]
+            suite = [i for i in items if CASE in i.stash and not i.stash[CASE].row.smoke]
             items[:] = [i for i in items if i not in suite]
             self.config.hook.pytest_deselected(items=suite)
 
@@ -57,10 +58,10 @@ class Conformance:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Any:
         report: Any = yield
-        if items.CASE not in item.stash:
+        if CASE not in item.stash:
             return report
-        report.row = item.stash[items.CASE].row.id
-        ruling = item.stash.get(items.RULING, None)
+        report.row = item.stash[CASE].row.id
+        ruling = item.stash.get(RULING, None)
         if report.when == "call" and ruling is not None:
             report.ruling = {
                 "verdict": ruling.verdict,

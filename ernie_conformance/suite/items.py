@@ -22,7 +22,7 @@ def make_items(collector: pytest.Collector, name: str, check: Any) -> list[pytes
     """The items of one suite test, None for any other object. Raises UsageError for a test that can't be put."""
     if not (name.startswith("test_") and callable(check) and hasattr(check, "__row__")):
         return None
-    items = []
+    items: list[pytest.Item] = []
     for case in cases_of(check, name):
         item = pytest.Function.from_parent(collector, name=case.test, callobj=_put(case))
         case = Case(case.row, check, item.nodeid, case.bound)

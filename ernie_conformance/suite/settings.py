@@ -20,12 +20,12 @@ from ernie_conformance.judge.rows import load_rows
 from ernie_conformance.judge.waivers import load_waivers
 from ernie_conformance.paths import ROOT
 from ernie_conformance.tables import UsageError
-from ernie_conformance.targets import Target, Timeouts, load_target
+from ernie_conformance.targets import Target, Timeouts, load_target, target_names
 from ernie_conformance.wire.evidence import Evidence, read_evidence
 
 PROFILES = ("release", "strict", "smoke")
 SPEEDS = ("gate", "a800", "full")
-TUTORIAL = "fastdeploy"  # the target whose capabilities an attached server is assumed to have
+TUTORIAL, UNKNOWN = "fastdeploy", "attached"  # the tutorial's deployment; a server of which nothing else is said
 
 OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--target", {"default": "auto", "metavar": "NAME[@VERSION]", "help": "a file in targets/ (default: auto)"}),
@@ -127,8 +127,7 @@ def _target(option: Callable[[str], Any], recorded: Evidence | None, server_pyth
         target = recorded_target(recorded) if named == "auto" else replace(load_target(named), kind="replay")
         target = replace(target, disruptive=True)  # a recording can't be disturbed
     elif url:
-        assumed = replace(load_target(TUTORIAL), name="attached", engine="unknown", waivers=())
-        target = assumed if named == "auto" else load_target(named)
+        target = load_target(UNKNOWN if named == "auto" else named)
         target = replace(
             target,
             kind="attached",
@@ -148,11 +147,11 @@ def _target(option: Callable[[str], Any], recorded: Evidence | None, server_pyth
 def recorded_target(recorded: Evidence) -> Target:
     """The target that a file was gathered from; recordings of other tools are judged as the tutorial's deployment."""
     if not recorded.target:
-        return replace(load_target(TUTORIAL), name="recording", kind="replay", waivers=())
+        return replace(load_target(UNKNOWN), name="recording", kind="replay")
     fields = {**recorded.target, "kind": "replay" if recorded.target["kind"] != "reference" else "reference"}
     fields["timeouts"] = Timeouts(**fields["timeouts"])
     fields["capabilities"] = frozenset(fields["capabilities"])
-    named = load_target(fields["name"]) if fields["name"] not in ("attached", "recording") else None
+    named = load_target(fields["name"]) if fields["name"] in target_names() else None
     return Target(**{**fields, "waivers": named.waivers if named else (), "launch": {}})
 
 
