@@ -69,7 +69,8 @@ async def _gather(config: pytest.Config, settings: Settings) -> Evidence:
         concurrency=settings.concurrency,
         progress=Progress(config),
     )
-    return await gather(settings.target, config.stash[NEEDS], orders)
+    needs: set[str] = config.stash[NEEDS]
+    return await gather(settings.target, needs, orders)
 
 
 def _write_requests(folder: Path, evidence: Evidence) -> None:
