@@ -71,7 +71,10 @@ def anywhere(_: Request) -> bool:
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to be broken. `row` must turn red because of it, with `shows` in what the red test says."""
+    """One way to be broken. `row` must turn red because of it, with `shows` in what the red test says.
+
+    A fault that no row owns yet has row "".
+    """
 
     id: str
     row: str
@@ -81,6 +84,8 @@ class Fault:
     evidence: tuple[str, ...] = ()
     shows: str = ""
     where: Where = anywhere
+    needs: tuple[str, ...] = ()  # asks and scenarios that show it, beyond those that the row names itself
+    speed: str = "full"  # of the reference behind a live fault: "gate" where the row is about pace
 
     @property
     def kind(self) -> str:

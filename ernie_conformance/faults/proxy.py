@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import h11
 
@@ -26,9 +27,15 @@ class Listener:
     base_url: str
     memory: Memory
     threads: ThreadPoolExecutor
+    clients: set[asyncio.Task[None]]
 
-    async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one client until either side closes."""
+    def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A client has come: serve it in a task of ours, which ends with the injector."""
+        task = asyncio.ensure_future(self._connection(reader, writer))
+        self.clients.add(task)
+        task.add_done_callback(self.clients.discard)
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             wire = Wire(writer)
             parser = h11.Connection(h11.SERVER, max_incomplete_event_size=1 << 20)
@@ -154,11 +161,13 @@ async def injecting(
     threads = ThreadPoolExecutor(MANY, thread_name_prefix="edit")
     servers: list[asyncio.Server] = []
 
+    clients: set[asyncio.Task[None]] = set()
+
     async def listen(base_url: str, wanted: int) -> str:
-        listener = Listener(fault, base_url, memory, threads)
-        server = await asyncio.start_server(listener.connection, host, wanted, backlog=1024)
+        listener = Listener(fault, base_url, memory, threads, clients)
+        server = await asyncio.start_server(listener.connected, host, wanted, backlog=1024)
         servers.append(server)
-        return f"http://{host}:{server.sockets[0].getsockname()[1]}"
+        return f"http://{host}:{server.sockets[0].getsockname()[1]}{urlsplit(base_url).path}"
 
     def hang_up() -> None:
         for server in servers:
@@ -170,4 +179,7 @@ async def injecting(
         yield Injector(base_url, await listen(metrics_upstream, metrics_port) if metrics_upstream else "", memory)
     finally:
         hang_up()
+        for client in clients:
+            client.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
         threads.shutdown(wait=False)

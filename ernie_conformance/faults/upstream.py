@@ -33,8 +33,7 @@ def _text(pairs: list[tuple[bytes, bytes]]) -> Headers:
 def _head(request: Request, host: str) -> h11.Request:
     kept = [(key, value) for key, value in request.headers if key.lower() not in PER_HOP]
     length = [("Content-Length", str(len(request.body)))] if request.body is not None else []
-    pairs = [("Host", host), *kept, *length, ("Connection", "close")]
-    return h11.Request(method=request.method, target=request.path, headers=pairs)
+    return h11.Request(method=request.method, target=request.path, headers=[("Host", host), *kept, *length])
 
 
 async def _next(wire: h11.Connection, reader: asyncio.StreamReader) -> h11.Event:

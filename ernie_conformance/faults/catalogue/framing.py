@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from ernie_conformance.faults import where
-from ernie_conformance.faults.edits import chunks, header, headers, pieces, streams
-from ernie_conformance.faults.fault import Cut, Edit, Fault, Headers, Piece, Response, behaviour, question, rewrite
+from ernie_conformance.faults.edits import chunks, header, pieces, streams
+from ernie_conformance.faults.fault import Cut, Edit, Fault, Piece, Response, behaviour, question, rewrite
 from ernie_conformance.faults.frames import (
     DONE,
     Frame,
@@ -117,8 +118,17 @@ def _latin1(_: Request, response: Response) -> Response:
     return response.with_header("content-type", "text/event-stream; charset=iso-8859-1")
 
 
-def _length_told(found: Headers) -> Headers:
-    return (*(pair for pair in found if pair[0].lower() != "transfer-encoding"), ("content-length", "1000000"))
+def _too_short(_: Request, response: Response) -> Response:
+    """A length is told, less comes, and the connection ends."""
+    if not response.is_event_stream:
+        return response
+    told = response.with_header("transfer-encoding").with_header("content-length", "1000000")
+    return replace(told, pieces=_then_cut(told.pieces))
+
+
+def _then_cut(found: Iterable[Piece]) -> Iterator[Piece]:
+    yield from found
+    raise Cut
 
 
 async def _keeps_open(visit: Visit) -> None:
@@ -283,7 +293,7 @@ FAULTS: tuple[Fault, ...] = (
     rewrite(
         "own-length-wrong",
         "",
-        headers(_length_told),
+        _too_short,
         where=where.streamed,
         title="a stream with a content length that isn't its own",
         severity="high",

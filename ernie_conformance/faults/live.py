@@ -1,0 +1,67 @@
+"""Faults that need a live server: a reference behind the injector, asked only what the named row needs."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ernie_conformance.faults.fault import Fault
+from ernie_conformance.faults.proxy import injecting
+from ernie_conformance.faults.score import Score, score
+from ernie_conformance.gather.gather import Orders, gather
+from ernie_conformance.judge.judge import Case, Terms, rule
+from ernie_conformance.launch.serve import serve
+from ernie_conformance.suite.items import needs_of
+from ernie_conformance.targets import Target
+from ernie_conformance.wire.evidence import Evidence
+
+PATIENCE = 120.0  # seconds for one fault: every wait within is bounded by the target's time-outs
+
+
+async def gather_against(target: Target, base_url: str, metrics_url: str, names: Iterable[str], folder: Path) -> Evidence:
+    """The evidence of `names` (and of what is always asked) from a server that already runs."""
+    attached = replace(target, kind="attached", base_url=base_url, metrics_url=metrics_url)
+    return await gather(attached, names, Orders(report_dir=folder))
+
+
+def names_for(fault: Fault, cases: Sequence[Case]) -> set[str]:
+    """What must be asked so that the fault's row can see it."""
+    return set(fault.needs).union(*(needs_of(case) for case in cases if case.row.id == fault.row))
+
+
+async def _scored(
+    fault: Fault, target: Target, cases: Sequence[Case], base_url: str, metrics_url: str, folder: Path
+) -> Score:
+    async with injecting(fault, base_url, metrics_url) as injector:
+        names = names_for(fault, cases)
+        asking = gather_against(target, injector.base_url, injector.metrics_url, names, folder)
+        evidence = await asyncio.wait_for(asking, PATIENCE)
+    terms = Terms(target)
+    return score(fault, [rule(case, evidence, terms) for case in cases], narrowed=True)
+
+
+async def _scores(faults: Sequence[Fault], target: Target, cases: Sequence[Case]) -> list[Score]:
+    found = []
+    with tempfile.TemporaryDirectory(prefix="injector-") as name:
+        folder = Path(name)
+        for speed in sorted({fault.speed for fault in faults}):
+            async with serve(
+                target,
+                server_python=None,
+                model_dir=None,
+                report_dir=folder,
+                speed=speed,
+                progress=lambda _: None,
+            ) as good:
+                for fault in faults:
+                    if fault.speed == speed:
+                        found.append(await _scored(fault, target, cases, good.base_url, good.metrics_url, folder))
+    return found
+
+
+def scores(faults: Sequence[Fault], target: Target, cases: Sequence[Case]) -> list[Score]:
+    """Judge live faults one after the other, in front of one reference."""
+    return asyncio.run(_scores(faults, target, cases))
