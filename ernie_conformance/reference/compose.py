@@ -50,14 +50,14 @@ def _answer(language: Language, conversation: Conversation, told: list[list[Find
     number = extract.count_to(conversation.last_user or conversation.turns[-1].text)
     if number:
         nodes += [language.count, ", ".join(map(str, range(1, number + 1))), language.end]
-    roles = language.comma.join(turn.role for turn in conversation.turns)
+    roles = language.comma.join(language.role.format(role=turn.role, tokens=turn.tokens) for turn in conversation.turns)
     nodes += [*language.roles, roles, language.end]
     seen = 0
     for place, (turn, items) in enumerate(zip(conversation.turns, told, strict=True), start=1):
         if not items and place < len(conversation.turns):
             continue
-        nodes += [language.turn.format(number=place, role=turn.role, tokens=turn.tokens), language.verbs]
-        nodes.append(":" if language is EN else "：")
+        nodes += [language.turn.format(number=place, role=turn.role), language.verbs]
+        nodes.append(language.colon)
         for index, item in enumerate(items or [language.plain]):
             seen += isinstance(item, Picture)
             nodes.append(_tell(language, item, seen, first=index == 0))

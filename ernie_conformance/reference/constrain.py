@@ -9,7 +9,7 @@ from typing import Any
 
 from ernie_conformance.reference import fields
 from ernie_conformance.reference.errors import Refused
-from ernie_conformance.reference.extract import findings
+from ernie_conformance.reference.extract import findings, subjects
 
 Schema = Mapping[str, Any]
 _TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
@@ -31,7 +31,8 @@ class Source:
     def __init__(self, texts: Sequence[str]) -> None:
         self.text = "\n".join(texts)
         found = [one for text in reversed(texts) for one in findings(text)]
-        self._strings = [one.value for one in found if one.kind != "number"] or [self.text.strip()[:40] or _WORD]
+        named = [one.value for one in found if one.kind != "number"] or [name for text in texts for name in subjects(text)]
+        self._strings = named or [self.text.strip()[:40] or _WORD]
         self._numbers = [value for one in found if one.kind == "number" and (value := _number(one.text)) is not None] or [1]
         self._taken: list[str] = []
         self._counted = 0

@@ -34,6 +34,7 @@ _FINDING = re.compile(
 )
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _LATIN = re.compile(r"[A-Za-z]+")
+_CAPITALISED = re.compile(r"(?<=\w )[A-Z][a-z]+(?: [A-Z][a-z]+)*")
 
 _TO_TWENTY = (
     "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen",
@@ -88,6 +89,12 @@ def bounded(found: Sequence[Finding], text: str, room: int) -> list[Finding]:
             chosen.append(one)
             room -= one.cost
     return sorted(chosen, key=lambda one: one.at)
+
+
+def subjects(text: str) -> list[str]:
+    """What a text is about: its quoted words, or else its capitalised ones after the first."""
+    quoted = [one.value for one in findings(text) if one.kind == "quoted"]
+    return list(dict.fromkeys(quoted or _CAPITALISED.findall(text)))
 
 
 def is_chinese(text: str) -> bool:

@@ -121,5 +121,10 @@ def rank(token: bytes, rivals: Iterable[bytes] = (), most: int = 20) -> Ranked:
             left /= 2
             shares[other] = left
     likeliest = sorted(shares.items(), key=lambda item: -item[1])[:most]
-    told = tuple((one, round(math.log(share), 6)) for one, share in likeliest)
-    return Ranked(token, round(math.log(shares[token]), 6), told)
+    told = tuple((one, _log(share)) for one, share in likeliest)
+    return Ranked(token, _log(shares[token]), told)
+
+
+def _log(share: float) -> float:
+    """Rounded down, so that shares never sum up to more than one."""
+    return math.floor(math.log(share) * 1e6) / 1e6

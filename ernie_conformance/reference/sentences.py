@@ -16,7 +16,9 @@ class Language:
     verbs: Fork
     comma: str
     end: str
+    role: str
     turn: str
+    colon: str
     count: str
     picture: str
     plain: str
@@ -41,7 +43,9 @@ ZH = Language(
     ),
     roles=(_f("角色", "身份", "发言者"), "依次是："),
     verbs=_f("提到", "写着", "包含", "出现", "给出"),
-    comma="、", end="。\n", turn="- 第{number}条（{role}，{tokens}）", count="数一数：",
+    comma="、", end="。\n", role="{role}（{tokens}）",
+    turn="- 第{number}条（{role}）",
+    colon="：", count="数一数：",
     picture="图{number}（{width}×{height}，{grid}）", plain="没有特别标出的内容",
     closing=(
         "\n", _IF_ZH, "需要细节，请", _f("告诉", "通知", "提醒"), "我；",
@@ -69,7 +73,9 @@ EN = Language(
     ),
     roles=(_f("Roles", "Speakers", "Voices"), ": "),
     verbs=_f("mentions", "has", "contains", "gives", "shows"),
-    comma=", ", end=".\n", turn="- Message {number} ({role}, {tokens}) ", count="Counting: ",
+    comma=", ", end=".\n", role="{role} ({tokens})",
+    turn="- Message {number} ({role}) ",
+    colon=": ", count="Counting: ",
     picture="picture {number} ({width}×{height}, {grid})", plain="nothing that stands out",
     closing=(
         "\n", _IF_EN, " you need details, please ", _f("tell", "ask", "remind"), " me. ",

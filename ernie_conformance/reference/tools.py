@@ -9,11 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ernie_conformance.reference import fields
+from ernie_conformance.reference import extract, fields
 from ernie_conformance.reference.constrain import Source, instance
 from ernie_conformance.reference.conversation import Conversation
 from ernie_conformance.reference.errors import Refused
-from ernie_conformance.reference.extract import findings
 from ernie_conformance.reference.writing import Call
 
 MOST_TOOLS, MOST_CALLS = 128, 4
@@ -90,11 +89,11 @@ def calls(box: Toolbox, talk: Conversation) -> list[Call]:
 
 
 def _calls(tool: Tool, text: str, talk: Conversation, alone: bool) -> list[Call]:
-    """One call; or one for each quoted string, when the only tool that fits takes just one string."""
-    quoted = list(dict.fromkeys(one.value for one in findings(text) if one.kind == "quoted"))
+    """One call; or one for each thing that is asked about, when the only tool that fits takes just one string."""
+    subjects = extract.subjects(text)
     required = tool.parameters.get("required", [])
-    if alone and len(quoted) > 1 and len(required) == 1 and len(tool.parameters.get("properties", {})) == 1:
-        return [_call(tool, Source([f"`{one}`"])) for one in quoted]
+    if alone and len(subjects) > 1 and len(required) == 1 and len(tool.parameters.get("properties", {})) == 1:
+        return [_call(tool, Source([f"`{one}`"])) for one in subjects]
     return [_call(tool, Source([turn.text for turn in talk.turns if turn.role != "assistant"] or [text]))]
 
 
