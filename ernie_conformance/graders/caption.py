@@ -36,7 +36,11 @@ def grade_caption(
         return Grade(tuple(findings))
     text = fold(output)
     wanted = gates.wanted_language(prompt)
-    checks = [gates.language(text, wanted), gates.length(text, _LEAST[wanted], _MOST), _coherent(text) if wanted == "zh" else None]
+    checks = [
+        gates.language(text, wanted),
+        gates.length(text, _LEAST[wanted], _MOST),
+        _coherent(text) if wanted == "zh" else None,
+    ]
     findings += [finding for finding in checks if finding]
 
     seen = {group: affirmed(terms, text) for group, terms in spec["must_mention"].items()}

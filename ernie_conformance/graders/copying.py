@@ -1,4 +1,4 @@
-"""How much of an output is copied from a source. A source is known by a sample of hashes, so that its text needn't be kept."""
+"""How much of an output is copied from a source, which is known by a sample of hashes: its text needn't be kept."""
 
 from __future__ import annotations
 

@@ -40,7 +40,9 @@ def screen(output: str | None, finish_reason: str | None, reasoning: str | None 
 def empty(output: str | None, reasoning: str | None = None) -> Finding | None:
     """Nothing was said, or the repr of nothing."""
     bare = (output or "").strip()
-    if bare.lower() not in {"none", "null", "nan", "undefined", "[]", "{}", '""'} and re.search(r"\w|\S[\ufe0f\U0001f300-\U0001faff]?", bare):
+    if bare.lower() not in {"none", "null", "nan", "undefined", "[]", "{}", '""'} and re.search(
+        r"\w|\S[\ufe0f\U0001f300-\U0001faff]?", bare
+    ):
         return None if re.search(r"[^\W_]", bare) else Finding("empty", "the output holds no letter and no digit")
     if reasoning and reasoning.strip():
         return Finding("empty", "no answer after the reasoning; max_tokens may have been used up by it")

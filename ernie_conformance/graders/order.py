@@ -25,6 +25,11 @@ def inverted(folded: str, topics: Callable[[str], set[str]]) -> str | None:
     for early, late in _BEFORE:
         first_early = next((place for place, step in enumerate(steps) if step == {early}), None)
         first_late = next((place for place, step in enumerate(steps) if late in step), None)
-        if first_early is not None and first_late is not None and first_early < first_late and steps[first_late] <= {late, "env"}:
+        if (
+            first_early is not None
+            and first_late is not None
+            and first_early < first_late
+            and steps[first_late] <= {late, "env"}
+        ):
             return f"{early} comes before {late}"
     return None

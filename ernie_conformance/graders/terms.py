@@ -1,4 +1,4 @@
-"""Finding words in a folded text, and telling whether the text claims them: negated, compared and imagined things don't count."""
+"""Finding words in a folded text, and telling whether it claims them: denied, compared and imagined things don't count."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Hit(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def pattern(term: str) -> re.Pattern[str]:
-    """The manifest's rules: `re:` a regular expression; Latin words from a word's start, `*` for any ending; else a substring."""
+    """The manifest's rules: `re:` an expression; Latin words from a word's start, `*` for any ending; else a substring."""
     if term.startswith("re:"):
         return re.compile(term[3:], re.IGNORECASE)
     if not re.search(r"[A-Za-z]", term) or re.search(r"[\u3400-\u9fff]", term):
@@ -58,7 +58,9 @@ def affirmed(terms: Iterable[str], text: str) -> str | None:
 
 def claimed(terms: Iterable[str], text: str) -> str | None:
     """The first term that the text says is to be seen: not denied, compared with, imagined or guessed at."""
-    return next((hit.text for hit in hits(terms, text) if not (_denied(hit, text, near=False) or _imagined(hit, text))), None)
+    return next(
+        (hit.text for hit in hits(terms, text) if not (_denied(hit, text, near=False) or _imagined(hit, text))), None
+    )
 
 
 def _denied(hit: Hit, text: str, *, near: bool) -> bool:

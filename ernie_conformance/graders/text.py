@@ -44,7 +44,12 @@ def grade_text(
     wanted = gates.wanted_language(prompt)
     notes = {topic: _evidence(topic, text) for topic in table("text")["topics"]}
     findings += [Finding("missing", f"nothing on {topic} ({_name(topic)})") for topic, seen in notes.items() if not seen]
-    checks = [gates.language(text, wanted), gates.length(text, _LEAST, _MOST), _foreign(text), _ports(text, source or guide())]
+    checks = [
+        gates.language(text, wanted),
+        gates.length(text, _LEAST, _MOST),
+        _foreign(text),
+        _ports(text, source or guide()),
+    ]
     checks += [_grounded(text, wanted), _copying(output, source), _order(text)]
     if wanted == "zh":
         checks += [_coherent(text), _on_subject(text, source or guide())]

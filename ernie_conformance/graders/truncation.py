@@ -10,7 +10,9 @@ from ernie_conformance.graders.terms import alternation
 
 _CLOSERS = "*_`\"'”’」』）)】]》 \t"
 _TERMINAL = re.compile(r"[。.!?…~]$|[\u2600-\u27bf\U0001f300-\U0001faff\ufe0f]$")
-_ITEM = re.compile(r"\s*(?:\d+[.、)]|[-*+•·|>]|#{1,6}\s|[一二三四五六七八九十]+、|[(]?[一二三四五六七八九十\d]+[)]|第.{1,2}[步条点]|[①-⑳])")
+_ITEM = re.compile(
+    r"\s*(?:\d+[.、)]|[-*+•·|>]|#{1,6}\s|[一二三四五六七八九十]+、|[(]?[一二三四五六七八九十\d]+[)]|第.{1,2}[步条点]|[①-⑳])"
+)
 #: Below this size the text is the answer to a short question (没有), not a piece of a sentence.
 _ANSWER = 6
 #: An answer this short may be a title or a phrase: no full stop is missed.

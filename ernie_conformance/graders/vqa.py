@@ -19,7 +19,11 @@ _SAME_QUESTION = 85
 
 def question_of(prompt: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:
     """The picture's question that `prompt` asks, in Chinese or English. Raises KeyError when it is none of them."""
-    scored = [(fuzz.ratio(fold(prompt), fold(asked[key])), number, asked) for number, asked in enumerate(spec["vqa"]) for key in ("q_zh", "q_en")]
+    scored = [
+        (fuzz.ratio(fold(prompt), fold(asked[key])), number, asked)
+        for number, asked in enumerate(spec["vqa"])
+        for key in ("q_zh", "q_en")
+    ]
     score, _, best = max(scored, key=lambda entry: entry[:2])
     if score < _SAME_QUESTION:
         raise KeyError(f"{prompt!r} is no question on {spec['id']}")
@@ -27,7 +31,9 @@ def question_of(prompt: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:
     return chosen
 
 
-def grade_vqa(output: str | None, question: Mapping[str, Any], finish_reason: str | None, *, reasoning: str | None = None) -> Grade:
+def grade_vqa(
+    output: str | None, question: Mapping[str, Any], finish_reason: str | None, *, reasoning: str | None = None
+) -> Grade:
     """Grades a short answer to one of the manifest's questions (`q_zh`, `accept`, `reject`)."""
     findings = [finding for finding in gates.screen(output, finish_reason, reasoning) if finding.gate != "context"]
     if output is None or any(finding.gate in {"empty", "error"} for finding in findings):
@@ -40,7 +46,7 @@ def grade_vqa(output: str | None, question: Mapping[str, Any], finish_reason: st
 def says_yes(answer: str) -> bool | None:
     """Whether a yes/no answer says yes; None when it says neither, or both."""
     for clause in clauses(fold(answer)):
-        neutral = re.sub(r"有没有|是不是|能不能|是否|有无|不清晰|不明显", "", clause)
+        neutral = re.sub(r"有没有|是不是|能不能|是否|有无|不过|不仅|不远|不清晰|不明显", "", clause)
         if alternation("vqa", "unsure").search(neutral):
             return None
         if alternation("vqa", "no").search(neutral):
