@@ -30,6 +30,7 @@ class Orders:
     model_dir: str | None = None
     api_key: str | None = None
     speed: str = "gate"
+    profile: str = "release"
     concurrency: int | None = None
     progress: Callable[[str], None] = field(default=lambda _: None)
 
@@ -97,7 +98,8 @@ async def _converse(
         Client(target.base_url, target.timeouts, headers) as client,
         Client(target.metrics_url or target.base_url, target.timeouts) as metrics,
     ):
-        stage = Stage(target, client, metrics, ledger, log_since=deployment.log_since if deployment else lambda _: None)
+        log_since = deployment.log_since if deployment else lambda _: None
+        stage = Stage(target, client, metrics, ledger, profile=orders.profile, log_since=log_since)
         for phase, asks, scenarios, at_most in _phases(chosen, orders.concurrency or target.slots):
             if not asks and not scenarios:
                 continue

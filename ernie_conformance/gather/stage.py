@@ -55,6 +55,7 @@ class Stage:
         metrics: Client,
         ledger: Ledger,
         *,
+        profile: str = "release",
         phase: str = "",
         scenario: str = "",
         log_since: Callable[[float], str | None] = lambda _: None,
@@ -63,6 +64,7 @@ class Stage:
         self.client = client
         self.metrics = metrics
         self.ledger = ledger
+        self.profile = profile
         self._phase = phase
         self._scenario = scenario
         self._log_since = log_since
@@ -70,7 +72,14 @@ class Stage:
     def within(self, phase: str, scenario: str = "") -> Stage:
         """The same stage for another phase or a scenario."""
         return Stage(
-            self.target, self.client, self.metrics, self.ledger, phase=phase, scenario=scenario, log_since=self._log_since
+            self.target,
+            self.client,
+            self.metrics,
+            self.ledger,
+            profile=self.profile,
+            phase=phase,
+            scenario=scenario,
+            log_since=self._log_since,
         )
 
     async def send(self, ask: Ask, *, hang_up: HangUp | None = None) -> Exchange:

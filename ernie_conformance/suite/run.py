@@ -66,6 +66,7 @@ async def _gather(config: pytest.Config, settings: Settings) -> Evidence:
         model_dir=settings.model_dir,
         api_key=settings.api_key,
         speed=settings.speed,
+        profile=settings.terms.profile,
         concurrency=settings.concurrency,
         progress=Progress(config),
     )
