@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ernie_conformance.gather.ask import Ask
-from ernie_conformance.targets import Target
+from ernie_conformance.targets import Target, Timeouts
 from ernie_conformance.wire.client import Client, HangUp
-from ernie_conformance.wire.exchange import ABANDONED, Exchange
+from ernie_conformance.wire.exchange import ABANDONED, Exchange, Request
 
 # After so many failures in a row without one answer, a server is given up. More than the number that a server may
 # close on purpose (each disruptive request is followed by a good one), few enough that a hung server costs seconds.
 PATIENCE = 4
+# A stream among as many as there are slots gets a third of the speed that it has alone (A800: 20 of 60 tokens/s).
+CROWDED = 1 / 3
 FATAL = ("connect:", "first-byte:", "gap:", "total:", "broken:")
 
 
@@ -91,7 +93,7 @@ class Stage:
                 ask.name, request, None, error="connect: not tried, the server stopped answering", sent_at=time.time()
             )
         else:
-            bounds = self.target.timeouts
+            bounds = self._bounds(request)
             if ask.disruptive:
                 patience = bounds.disruptive
                 bounds = replace(bounds, first_byte=patience, gap=patience, total=patience)
@@ -100,6 +102,18 @@ class Stage:
         notes = {"scenario": self._scenario} if self._scenario else {}
         log = self._log_since(exchange.sent_at) if exchange.error or (exchange.status or 0) >= 500 else None
         return self.ledger.enter(replace(exchange, phase=self._phase, expects=expects, notes=notes, log=log))
+
+    def _bounds(self, request: Request) -> Timeouts:
+        """The target's time-outs; a whole answer's first byte comes when all of it is generated."""
+        bounds = self.target.timeouts
+        if request.json.get("stream") is True or request.method != "POST":
+            return bounds
+        limits = [request.json.get(key) for key in ("max_tokens", "max_completion_tokens")]
+        tokens = max((limit for limit in limits if type(limit) is int), default=None)
+        if tokens is None:
+            return replace(bounds, first_byte=bounds.total)
+        generating = tokens / (self.target.tokens_per_second * CROWDED)
+        return replace(bounds, first_byte=min(bounds.total, bounds.first_byte + generating))
 
     async def send_all(self, asks: Iterable[Ask], at_most: int | None = None) -> list[Exchange]:
         """Send asks side by side, `at_most` at a time (the target's slots when not given)."""
