@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from ernie_conformance.reference import tokenizer
 
-# In order of precedence where two begin at the same place. The group that matched is the finding's kind.
+# In order of precedence where two begin at the same place. The group that matched is the finding's kind. Every repetition
+# is bounded or consumes what it has looked at: a prompt of 100,000 brackets must not hold the server up.
 _FINDING = re.compile(
     r"""
       (?P<block> ^[ ]*(?:```|~~~)[^\n]*\n .{0,4000}? ^[ ]*(?:```|~~~)[ ]*$ )
@@ -22,13 +23,8 @@ _FINDING = re.compile(
         | “[^”]{1,500}” | ‘[^’]{1,500}’ | 「[^」]{1,500}」 | 『[^』]{1,500}』 | «[^»]{1,500}»
         | "[^"\n]{1,500}" | (?<!\w)'[^'\n]{1,500}'(?!\w) )
     | (?P<tag> </?[A-Za-z|_｜][^<>\n]{0,60}> | \[/?[A-Z_]{2,20}\] )
-    | (?P<code>
-          (?<![A-Za-z0-9_])
-          (?: (?=[A-Za-z0-9]*[-_./@:])(?=[A-Za-z._/@:-]*[0-9_A-Z])[A-Za-z0-9]+(?:[-_./@:][A-Za-z0-9]+)+
-            | (?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[A-Za-z0-9]+
-            | [A-Z]{3,} )
-          (?![A-Za-z0-9_]) )
-    | (?P<number> (?<![\w.])-?[0-9]+(?:[.,:][0-9]+)*(?![A-Za-z0-9_]) )
+    | (?P<number> (?<!\w)-?[0-9]+(?:[.,:][0-9]+)*(?![A-Za-z0-9_]|[-/@][A-Za-z0-9]) )
+    | (?P<word> [A-Za-z0-9_]+(?:[-./@:][A-Za-z0-9_]+)* )
     """,
     re.VERBOSE | re.MULTILINE | re.DOTALL,
 )
@@ -72,19 +68,28 @@ def findings(text: str) -> list[Finding]:
     """Everything noticed, in order, each text once."""
     seen: dict[str, Finding] = {}
     for match in _FINDING.finditer(text):
-        kind = match.lastgroup or "code"
-        seen.setdefault(match.group(), Finding(kind, match.group(), match.start()))
+        kind, word = match.lastgroup or "", match.group()
+        if kind != "word" or _is_code(word):
+            seen.setdefault(word, Finding(kind, word, match.start()))
     return list(seen.values())
 
 
+def _is_code(word: str) -> bool:
+    """K7-QX42, snake_case, a/path, ABC123, NASA; but not well-known or Ernie."""
+    digit, letter = any(map(str.isdigit, word)), any(map(str.isalpha, word))
+    if {"_", "/", "@"} & set(word) or (digit and letter):
+        return True
+    return (not word.isalnum() and (digit or word != word.lower())) or (word.isupper() and len(word) > 2)
+
+
 def bounded(found: Sequence[Finding], text: str, room: int) -> list[Finding]:
-    """As many findings as `room` tokens can tell, in order: headings and the last section first, then from the beginning."""
+    """As many findings as `room` tokens can tell, in order: the last section and headings first, then from the beginning."""
     if sum(one.cost for one in found) <= room:
         return list(found)
     headings = [one for one in found if one.kind == "heading"]
     last = headings[-1].at if headings else max(0, len(text) - 800)
     chosen: list[Finding] = []
-    for one in sorted(found, key=lambda one: (one.kind != "heading", one.at < last, one.at)):
+    for one in sorted(found, key=lambda one: (one.at < last, one.kind != "heading", one.at)):
         if one.cost <= room:
             chosen.append(one)
             room -= one.cost

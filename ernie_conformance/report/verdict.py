@@ -69,7 +69,7 @@ def verdict_of(run: Run) -> dict[str, Any]:
         "target": {
             "name": target.name,
             "kind": target.kind,
-            "base_url": target.base_url or (facts.get("launch") or {}).get("base_url", ""),
+            "base_url": target.base_url or run.evidence.target.get("base_url", ""),
             "engine": target.engine,
             "version": target.version,
         },
