@@ -99,6 +99,8 @@ class _Maker:
                 schema = {**rest, **self._alternative(schema[key], depth)}
             else:
                 break
+        else:
+            raise self._refuse("refers to itself for ever")
         unsupported = [name for name in _REFUSED if name in schema]
         if unsupported:
             raise self._refuse(f"uses '{unsupported[0]}', which is not supported")

@@ -59,7 +59,7 @@ ZH = Language(
     noticed="一共{turns}条消息，{tokens}个词元，值得一提的有{found}处。",
     seen="图{number}的大小是{width}×{height}。",
     conclusion=(
-        _f("接下来", "然后", "最后"), "用中文", _f("按顺序", "依次", "逐条"), _f("回答", "回复", "说明"), "，不遗漏。",
+        _f("接下来", "然后", "最后"), "用中文", _f("按顺序", "依次", "逐条"), _f("回答", "答复", "说明"), "，不遗漏。",
     ),
     colours={
         "red": "红", "green": "绿", "blue": "蓝", "yellow": "黄", "cyan": "青", "magenta": "品红", "orange": "橙",

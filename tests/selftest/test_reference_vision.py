@@ -64,20 +64,28 @@ def test_the_resize_keeps_within_its_limits(size: tuple[int, int]) -> None:
     width, height = smart_resize(*size)
     assert width % 28 == height % 28 == 0
     assert 4 * 784 <= width * height <= 6177 * 784
-    assert max(width, height) / min(width, height) <= 210
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
-@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "RGBA", "LA", "CMYK"])
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        *(("PNG", mode) for mode in ("RGB", "L", "P", "1", "RGBA", "LA")),
+        *(("JPEG", mode) for mode in ("RGB", "L", "CMYK")),
+        *(("WEBP", mode) for mode in ("RGB", "L", "RGBA")),
+        *(("GIF", mode) for mode in ("RGB", "L", "P", "RGBA")),
+        *(("BMP", mode) for mode in ("RGB", "L", "P", "1")),
+    ],
+)
 async def test_formats_and_modes(client: httpx.AsyncClient, kind: str, mode: str) -> None:
-    try:
-        data = encoded(red(90, 60, mode), kind)
-    except (OSError, KeyError):
-        pytest.skip(f"Pillow writes no {mode} as {kind}")
-    answer = await ask(client, shows(uri(data)), **OFF)
+    answer = await ask(client, shows(uri(encoded(red(90, 60, mode), kind))), **OFF)
     assert "90×60" in answer["choices"][0]["message"]["content"]
     plain = await price(client, shows(uri(encoded(red(90, 60)))))
     assert answer["usage"]["prompt_tokens"] == plain
+
+
+def test_a_very_long_image_is_clamped() -> None:
+    assert smart_resize(8000, 20) == (8008, 28)
+    assert smart_resize(30, 9000) == (56, 8988)
 
 
 async def test_what_is_transparent_lies_over_white(client: httpx.AsyncClient) -> None:
@@ -123,7 +131,8 @@ BAD_URLS = {
     "not base64": "data:image/png;base64,@@@", "odd length": "data:image/png;base64,A", "empty": "data:image/png;base64,",
     "no comma": "data:image/png;base64", "plain": "data:image/png,hello", "text": uri(b"just some words, no image at all"),
     "svg": uri(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "truncated PNG": uri(PNG[: len(PNG) // 2]),
-    "truncated JPEG": uri(encoded(red(300, 300), "JPEG")[:400]), "noise after a signature": uri(PNG[:16] + bytes(range(256))),
+    "truncated JPEG": uri(encoded(red(300, 300), "JPEG")[:400]),
+    "noise after a signature": uri(PNG[:16] + bytes(range(256))),
     "http": "http://127.0.0.1:9/a.png", "https": "https://example.com/a.png", "ftp": "ftp://example.com/a.png",
     "file": "file:///etc/hostname", "path": "/etc/hostname", "nothing": "", "base64 alone": base64.b64encode(PNG).decode(),
     "link-local": "http://169.254.169.254/latest/meta-data",
@@ -162,7 +171,7 @@ async def test_nothing_is_fetched_or_opened(client: httpx.AsyncClient, tmp_path:
 
 
 async def test_a_decompression_bomb_is_refused(client: httpx.AsyncClient) -> None:
-    bomb = encoded(Image.new("1", (30_000, 30_000)))
+    bomb = encoded(Image.new("1", (8_000, 8_000)))
     response = await client.post(CHAT, json=body(shows(uri(bomb))))
     assert response.status_code == 400
     assert "50000000" in response.json()["error"]["message"]
