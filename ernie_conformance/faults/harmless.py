@@ -282,8 +282,3 @@ def more_models(_: Request, value: Any) -> Any:
 
 def named(case: str) -> Edit:
     return headers(lambda found: tuple((getattr(key, case)(), value) for key, value in found))
-
-
-def calls_null(message: Any) -> Any:
-    """A message without calls says so."""
-    return {**message, "tool_calls": message.get("tool_calls")} if isinstance(message, dict) else message

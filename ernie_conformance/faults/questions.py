@@ -32,11 +32,12 @@ def unset(*fields: str) -> Ask:
 
 
 def messages(fn: Callable[[list[Any]], list[Any]]) -> Ask:
-    """Change the list of messages."""
+    """Change the list of messages; a list that holds anything but objects goes on as it is."""
 
     def change(data: dict[str, Any]) -> None:
-        if isinstance(data.get("messages"), list):
-            data["messages"] = fn(data["messages"])
+        found = data.get("messages")
+        if isinstance(found, list) and all(isinstance(message, dict) for message in found):
+            data["messages"] = fn(found)
 
     return body(change)
 
@@ -45,7 +46,7 @@ def parts(fn: Callable[[list[Any]], list[Any]]) -> Ask:
     """Change the content parts of every message that has parts."""
 
     def change(message: Any) -> Any:
-        if isinstance(message, dict) and isinstance(message.get("content"), list):
+        if isinstance(message.get("content"), list):
             return {**message, "content": fn(message["content"])}
         return message
 

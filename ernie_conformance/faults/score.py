@@ -13,6 +13,7 @@ from ernie_conformance.judge.judge import Case, Terms, rule
 from ernie_conformance.judge.subjects import TRAFFIC, WHOLE, Scene, signature_of
 from ernie_conformance.judge.verdicts import Ruling, row_verdicts
 from ernie_conformance.wire.evidence import Evidence
+from ernie_conformance.wire.exchange import Exchange
 
 GREEN = {verdicts.PASS, verdicts.NOT_TESTABLE, verdicts.NOT_ASKED}
 RED = {verdicts.FAIL, verdicts.WARN, verdicts.INCONCLUSIVE, verdicts.ERROR}
@@ -87,24 +88,27 @@ class Golden:
     def broken_by(self, fault: Rewrite) -> Score:
         """Judge the same run as the fault leaves it. Tests whose exchanges it doesn't touch keep their ruling."""
         evidence = apply(fault, self.evidence)
-        names = set(touched(self.evidence, evidence))
+        names = touched(self.evidence, evidence)
+        changed = [(self.evidence.exchanges[name], evidence.exchanges[name]) for name in names]
         rulings = [
-            rule(case, evidence, self.terms) if _concerned(case, names, evidence) else ruling
+            rule(case, evidence, self.terms) if _concerned(case, changed) else ruling
             for case, ruling in zip(self.cases, self.rulings, strict=True)
         ]
         return score(fault, rulings, silent=not names)
 
 
-def _concerned(case: Case, names: set[str], evidence: Evidence) -> bool:
-    """May a test come to another end when these exchanges change?"""
+def _concerned(case: Case, changed: list[tuple[Exchange, Exchange]]) -> bool:
+    """May a test come to another end when these exchanges (before, after) change?"""
     signature = signature_of(case.check)
-    if any(name in TRAFFIC or name in WHOLE or name == "evidence" for name in signature.names):
-        return bool(names)
     for name, wanted in signature.names.items():
+        kind = WHOLE.get(name, name)
         asked = case.bound.get(name, name).replace("_", "-")
-        if wanted is Scene:
-            if any(evidence.exchanges[changed].notes.get("scenario") == asked for changed in names):
+        for pair in changed:
+            if name == "evidence":
                 return True
-        elif asked in names:
-            return True
+            if kind in TRAFFIC:
+                if any(TRAFFIC[kind].belongs(exchange) for exchange in pair):
+                    return True
+            elif asked == (pair[0].notes.get("scenario") if wanted is Scene else pair[0].name):
+                return True
     return False

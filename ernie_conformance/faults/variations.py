@@ -27,7 +27,6 @@ from ernie_conformance.faults.harmless import (
     before_all,
     before_each,
     by_bytes,
-    calls_null,
     can_be_halved,
     chunked,
     close_delimited,
@@ -154,9 +153,7 @@ VARIATIONS: tuple[Rewrite, ...] = (
     ),
     _harmless("usage-null", "usage may be null where it would be absent", chunks(lambda c: c.setdefault("usage", None))),
     _harmless(
-        "optional-absent",
-        "logprobs and refusal may be absent",
-        replies(change("choices.*.logprobs", lambda v: GONE if v is None else v), drop("choices.*.message.refusal")),
+        "logprobs-absent", "logprobs may be absent in chunks", chunks(change("choices.*.logprobs", lambda v: v or GONE))
     ),
     _harmless(
         "fingerprint",
@@ -179,11 +176,6 @@ VARIATIONS: tuple[Rewrite, ...] = (
         "reasoning-empty",
         "no reasoning may be said as empty text",
         with_key("choices.*.delta|message.reasoning_content", ""),
-    ),
-    _harmless(
-        "tool-calls-null",
-        "no calls may be said as null, as FastDeploy does",
-        answers(change("choices.*.message", calls_null)),
     ),
     _harmless(
         "usage-details-absent",
