@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping
@@ -83,9 +84,9 @@ async def prepare(body: Mapping[str, Any], options: Options) -> Chat:
     talk = await conversation.with_pictures(talk)
     prompt_tokens = talk.tokens
     _fits(prompt_tokens, options.max_model_len)
-    thinks = _switch(values, "enable_thinking", True)
+    thinks = _switch(values, "enable_thinking", True) and options.reasoning_parser is not None
     limits = _limits(values, options.max_model_len - prompt_tokens, thinks)
-    script = _script(body, talk, thinks)
+    script = await asyncio.to_thread(_script, body, talk, thinks)  # a long prompt takes a while; streams go on meanwhile
     writings = [Writing(script, limits, Sampler(fields.settings(values), choice)) for choice in range(values.get("n", 1))]
     return Chat(model, values, prompt_tokens, writings, limits.total)
 

@@ -57,7 +57,7 @@ def parse(argv: Sequence[str] | None = None) -> Options:
     add("--engine-worker-queue-port", type=_port, default=8002, help="bound as the engine does; nothing is served there")
     add("--max-model-len", type=_positive, default=2048, help="context length in tokens, prompt and answer together")
     add("--enable-mm", action="store_true", help="take images")
-    add("--reasoning-parser", choices=PARSERS, help="split the thought from the answer")
+    add("--reasoning-parser", choices=PARSERS, help="let the model think, and split its thought from its answer")
     add("--max-num-seqs", type=_positive, default=8, help="requests that generate at once; the others wait")
     add("--tensor-parallel-size", "-tp", type=_positive, default=1, help="accepted, has no meaning here")
     add("--gpu-memory-utilization", type=_share, default=0.9, help="accepted, has no meaning here")

@@ -26,8 +26,9 @@ PATIENCE = 20.0  # seconds; only a hang gets there
 
 def app_client(**options: Any) -> httpx.AsyncClient:
     """A client of an application in this process, unpaced unless told otherwise."""
-    defaults: dict[str, Any] = {"enable_mm": True, "max_model_len": 32768, "max_num_seqs": 32, "speed": "full"}
-    app = make_app(make_service(Options(**{**defaults, **options})))
+    defaults: dict[str, Any] = {"max_model_len": 32768, "max_num_seqs": 32, "speed": "full"}
+    eyes_and_thoughts: dict[str, Any] = {"enable_mm": True, "reasoning_parser": "ernie-45-vl"}
+    app = make_app(make_service(Options(**{**defaults, **eyes_and_thoughts, **options})))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://reference", timeout=PATIENCE)
 
 

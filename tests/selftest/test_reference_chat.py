@@ -144,6 +144,12 @@ async def test_thinking_is_switched_off_in_both_ways(client: httpx.AsyncClient, 
     assert answer["usage"]["completion_tokens_details"]["reasoning_tokens"] == 0
 
 
+async def test_without_a_parser_there_is_no_thought() -> None:
+    answer = await ask(app_client(reasoning_parser=None), INTRODUCE)
+    assert answer["choices"][0]["message"]["reasoning_content"] == ""
+    assert answer["choices"][0]["message"]["content"]
+
+
 async def test_a_stop_string_is_never_seen_wherever_it_lies(client: httpx.AsyncClient) -> None:
     full = await content(client, MIXED)
     for start in range(1, len(full) - 6, 5):
