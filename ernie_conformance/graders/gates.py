@@ -16,6 +16,7 @@ from ernie_conformance.graders.truncation import truncated
 _KANA = re.compile(r"[\u3041-\u3096\u30a1-\u30fa]")
 _HANGUL = re.compile(r"[\uac00-\ud7af]")
 _OTHER_SCRIPT = re.compile(r"[\u0370-\u1fff\ua640-\ua69f]")
+_QUOTED = re.compile(r"“[^”\n]*”|「[^」\n]*」|\"[^\"\n]*\"")
 #: A refusal is said at the beginning, in characters of the folded output.
 _HEAD = 160
 
@@ -84,7 +85,7 @@ def thinking(folded: str) -> Finding | None:
 
 def refusal(folded: str) -> Finding | None:
     """The task is refused, or handed back with a request for the material."""
-    head = alternation("gates", "hedge").sub(" ", folded[:_HEAD])
+    head = _QUOTED.sub(" ", alternation("gates", "hedge").sub(" ", folded[:_HEAD]))
     match = alternation("gates", "refusal").search(head)
     if match:
         return Finding("refusal", f"the task is refused: {match.group(0)!r}")

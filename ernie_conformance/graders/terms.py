@@ -39,11 +39,19 @@ def alternation(name: str, key: str) -> re.Pattern[str]:
 
 def hits(terms: Iterable[str], text: str) -> Iterator[Hit]:
     """Every place of every term, term by term; not inside a figure of speech (绿色的海洋, 羊肠小道, sea of sand)."""
-    figures = [match.span() for match in alternation("wording", "figures").finditer(text)]
+    figures = _figures(text)
     for term in terms:
         for match in pattern(term).finditer(text):
-            if match.group(0) and not any(start <= match.start() and match.end() <= end for start, end in figures):
+            inside = any(
+                start <= match.start() and match.end() <= end and match.span() != (start, end) for start, end in figures
+            )
+            if match.group(0) and not inside:
                 yield Hit(match.group(0), match.start(), match.end())
+
+
+@lru_cache(maxsize=256)
+def _figures(text: str) -> tuple[tuple[int, int], ...]:
+    return tuple(match.span() for match in alternation("wording", "figures").finditer(text))
 
 
 def found(terms: Iterable[str], text: str) -> str | None:

@@ -43,7 +43,9 @@ def report(name: str, pairs: Sequence[Graded]) -> str:
         lines.append(f"  {case:<14} precision {share(hits, passed)}  recall {share(hits, good)}")
     for row, grade in pairs:
         if grade.passed != (row["label"] == "good"):
-            lines.append(f"  misgraded {row['id']} ({row['label']}, {row.get('reason')}): {'; '.join(grade.reasons) or 'passes'}")
+            lines.append(
+                f"  misgraded {row['id']} ({row['label']}, {row.get('reason')}): {'; '.join(grade.reasons) or 'passes'}"
+            )
     return "\n".join(lines)
 
 
@@ -78,7 +80,11 @@ def test_labelled_rows_are_whole_and_distinct() -> None:
 
 @pytest.mark.parametrize("image", sorted(image_specs()))
 def test_a_good_caption_fails_for_every_other_picture(image: str) -> None:
-    captions = [row for row in read_rows(LABELLED) if row["case"] == "image_caption" and row["label"] == "good" and row["image"] == image]
+    captions = [
+        row
+        for row in read_rows(LABELLED)
+        if row["case"] == "image_caption" and row["label"] == "good" and row["image"] == image
+    ]
     assert len(captions) >= 3
     for row in captions:
         for other, spec in image_specs().items():

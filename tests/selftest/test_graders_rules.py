@@ -8,9 +8,26 @@ from math import comb
 import pytest
 
 from ernie_conformance.graders.grade import INVENTED, Finding, Grade
-from ernie_conformance.graders.rules import FAIL, OPEN, PASS, PHOTOGRAPHS, TEXT, Rule, decide, follow_up, pass_hat, printed, settle, wilson
+from ernie_conformance.graders.rules import (
+    FAIL,
+    OPEN,
+    PASS,
+    PHOTOGRAPHS,
+    TEXT,
+    Rule,
+    decide,
+    follow_up,
+    pass_hat,
+    printed,
+    settle,
+    wilson,
+)
 
-GOOD, POOR, BROKEN = Grade(), Grade((Finding("missing", "nothing on call"),)), Grade((Finding("garbled", "'\ufffd' in the text"),))
+GOOD, POOR, BROKEN = (
+    Grade(),
+    Grade((Finding("missing", "nothing on call"),)),
+    Grade((Finding("garbled", "'\ufffd' in the text"),)),
+)
 RUNS = 1000
 
 
@@ -71,7 +88,10 @@ def test_a_hard_gate_is_named_in_the_decision() -> None:
     assert "garbled" in decision.why
 
 
-@pytest.mark.parametrize(("answer", "counts"), [("能", True), ("是的,能看到。", True), ("不能", False), ("没有", False), ("不确定", False), ("", False)])
+@pytest.mark.parametrize(
+    ("answer", "counts"),
+    [("能", True), ("是的,能看到。", True), ("不能", False), ("没有", False), ("不确定", False), ("", False)],
+)
 def test_an_invented_thing_counts_only_when_confirmed(answer: str, counts: bool) -> None:
     grade = Grade((Finding(INVENTED, "'小船' isn't in the picture (boats)", "小船"),), {"lake": "湖"})
     settled = settle(grade, {"小船": answer})
@@ -82,7 +102,9 @@ def test_an_invented_thing_counts_only_when_confirmed(answer: str, counts: bool)
 
 
 def test_settling_leaves_other_breaches_alone() -> None:
-    grade = Grade((Finding("missing", "nothing on lake"), Finding(INVENTED, "'a boat' isn't in the picture (boats)", "a boat")))
+    grade = Grade(
+        (Finding("missing", "nothing on lake"), Finding(INVENTED, "'a boat' isn't in the picture (boats)", "a boat"))
+    )
     assert settle(grade, {"a boat": "No."}).reasons == ("missing: nothing on lake",)
     assert len(settle(grade, {"a boat": "Yes, there is."}).reasons) == 2
 
@@ -93,7 +115,8 @@ def test_the_follow_up_asks_in_the_words_language() -> None:
 
 
 @pytest.mark.parametrize(
-    ("good", "runs", "low", "high"), [(5, 5, 0.566, 1.0), (9, 10, 0.596, 0.982), (10, 10, 0.722, 1.0), (17, 20, 0.640, 0.948), (0, 0, 0.0, 1.0)]
+    ("good", "runs", "low", "high"),
+    [(5, 5, 0.566, 1.0), (9, 10, 0.596, 0.982), (10, 10, 0.722, 1.0), (17, 20, 0.640, 0.948), (0, 0, 0.0, 1.0)],
 )
 def test_wilson_bounds(good: int, runs: int, low: float, high: float) -> None:
     assert wilson(good, runs) == pytest.approx((low, high), abs=0.0006)  # figures to three places
