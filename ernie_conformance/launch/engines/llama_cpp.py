@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="weights in GGUF form")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--alias", default="null", help="the model's name in answers")
-    parser.add_argument("--context", type=int, default=8192, help="tokens of context, all slots together")
+    parser.add_argument("--context", type=int, default=4096, help="tokens of context, all slots together")
     parser.add_argument("--slots", type=int, default=2)
     parser.add_argument("--api-key", action="append", default=[])
     options = parser.parse_args()
@@ -30,6 +30,8 @@ def main() -> None:
     params.n_ctx = options.context
     params.n_parallel = options.slots
     params.api_keys = options.api_key
+    # One thread: two on two cores wait for each other actively, and get five times slower once anything else runs there.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.endpoint_metrics = True
     ended = threading.Event()
     server = xllamacpp.Server(params)
