@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import sys
 from pathlib import Path
@@ -25,12 +24,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _misled(argv: list[str]) -> bool:
-    """Will pytest take the value of one of our options for a place to look for pytest.ini?
+    """Might pytest take the value of one of our options for a place to look for pytest.ini?
 
     It looks beside every argument that is an existing path before it knows which options take one, so that
-    `--report-dir /elsewhere` would leave it without configuration. Naming the file settles that.
+    `--report-dir /elsewhere` would leave it without configuration. Naming the file settles that, for the workers
+    too, which start when the folder has been made.
     """
     if Path(argv[0]).name not in ("pytest", "py.test", "__main__.py") or "-c" in argv:
         return False
     names = {name for name, details in OPTIONS if details.get("metavar") in ("DIR", "FILE", "PATH")}
-    return any(option in names and Path(value).exists() for option, value in itertools.pairwise(argv))
+    return not names.isdisjoint(argv)
