@@ -12,8 +12,11 @@ from ernie_conformance.reference.sentences import EN, ZH, Language
 from ernie_conformance.reference.vision import Picture
 from ernie_conformance.reference.writing import Script
 
-MOST_TOLD = 460  # tokens of findings in one answer; with the sentences around them it stays below 700
-_LEAST_PER_TURN = 12
+MOST_TOLD = 480  # tokens of findings in one answer; with the sentences around them it stays near 700
+_LEAST_PER_TURN = 24
+_LINE = 12  # tokens of the words around one turn's findings
+_MOST_ROLES = 40  # named one by one
+_MOST_GRIDS = 20  # pictures whose colours are told
 _LABEL = 24  # characters of a text part that counts as the label of the image after it
 _RESULT = 240  # characters of a tool's result that are reported as they are
 
@@ -50,8 +53,12 @@ def _answer(language: Language, conversation: Conversation, told: list[list[Find
     number = extract.count_to(conversation.last_user or conversation.turns[-1].text)
     if number:
         nodes += [language.count, ", ".join(map(str, range(1, number + 1))), language.end]
-    roles = language.comma.join(language.role.format(role=turn.role, tokens=turn.tokens) for turn in conversation.turns)
-    nodes += [*language.roles, roles, language.end]
+    nodes += [
+        *language.roles,
+        language.total.format(turns=len(conversation.turns)),
+        _roles(language, conversation),
+        language.end,
+    ]
     seen = 0
     for place, (turn, items) in enumerate(zip(conversation.turns, told, strict=True), start=1):
         if not items and place < len(conversation.turns):
@@ -69,11 +76,20 @@ def _tell(language: Language, item: Finding | Picture | str, number: int, first:
     if isinstance(item, str):
         return item
     if isinstance(item, Picture):
-        shown = language.picture.format(number=number, width=item.width, height=item.height, grid=_grid(language, item))
+        grid = language.pause + _grid(language, item) if number <= _MOST_GRIDS else ""
+        shown = language.picture.format(number=number, width=item.width, height=item.height, grid=grid)
         return shown if first else language.comma + shown
     if item.kind in ("block", "heading"):  # verbatim, on lines of their own
         return f"\n{item.text}\n"
     return item.text if first else language.comma + item.text
+
+
+def _roles(language: Language, conversation: Conversation) -> str:
+    """Every role with its tokens; of a very long conversation, the beginning and the end."""
+    told = [language.role.format(role=turn.role, tokens=turn.tokens) for turn in conversation.turns]
+    if len(told) > _MOST_ROLES:
+        told[_MOST_ROLES // 2 : -_MOST_ROLES // 2] = ["…"]
+    return language.comma.join(told)
 
 
 def _grid(language: Language, picture: Picture) -> str:
@@ -86,7 +102,7 @@ def _grid(language: Language, picture: Picture) -> str:
 def _told(turns: Sequence[Turn]) -> list[list[Finding | Picture]]:
     """What is told of each turn. Short turns tell all; long ones share what room is left."""
     found = [[_noticed(turn, index) for index in range(len(turn.parts))] for turn in turns]
-    wants = [sum(one.cost for part in turn for one in part) for turn in found]
+    wants = [sum(one.cost for part in turn for one in part) + _LINE * any(turn) for turn in found]
     shares = _shares(wants, MOST_TOLD)
     told: list[list[Finding | Picture]] = []
     for turn, parts, share, want in zip(turns, found, shares, wants, strict=True):
@@ -96,7 +112,7 @@ def _told(turns: Sequence[Turn]) -> list[list[Finding | Picture]]:
                 items.append(part)
             elif isinstance(part, str):
                 cost = sum(one.cost for one in noticed)
-                items += extract.bounded(noticed, part, share * cost // want if want else 0)
+                items += extract.bounded(noticed, part, (share - _LINE) * cost // (want - _LINE) if cost else 0)
         told.append(items)
     return told
 
@@ -120,6 +136,6 @@ def _shares(wants: Sequence[int], room: int) -> list[int]:
     shares = [0] * len(wants)
     waiting = sorted(range(len(wants)), key=lambda index: wants[index])
     for done, index in enumerate(waiting):
-        shares[index] = min(wants[index], max(_LEAST_PER_TURN, room // (len(waiting) - done)))
-        room = max(0, room - shares[index])
+        shares[index] = min(wants[index], max(_LEAST_PER_TURN, room // (len(waiting) - done)), room)
+        room -= shares[index]
     return shares

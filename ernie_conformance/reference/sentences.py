@@ -17,10 +17,12 @@ class Language:
     comma: str
     end: str
     role: str
+    total: str
     turn: str
     colon: str
     count: str
     picture: str
+    pause: str
     plain: str
     closing: tuple[Node, ...]
     more: tuple[Node, ...]
@@ -41,12 +43,14 @@ ZH = Language(
         _f("好的", "收到", "明白", "没问题"), "😊，", _f("下面", "这里", "以下", "现在"), _f("逐条", "按顺序", "依次"),
         _f("报告", "说明", "列出", "复述"), "我", _f("看到", "读到", "注意到"), "的内容（龘、𠮷、…）。\n\n",
     ),
-    roles=(_f("角色", "身份", "发言者"), "依次是："),
+    roles=(_f("角色", "身份", "发言者"), "依次是"),
     verbs=_f("提到", "写着", "包含", "出现", "给出"),
     comma="、", end="。\n", role="{role}（{tokens}）",
+    total="（共{turns}条）：",
     turn="- 第{number}条（{role}）",
     colon="：", count="数一数：",
-    picture="图{number}（{width}×{height}，{grid}）", plain="没有特别标出的内容",
+    picture="图{number}（{width}×{height}{grid}）",
+    pause="，", plain="没有特别标出的内容",
     closing=(
         "\n", _IF_ZH, "需要细节，请", _f("告诉", "通知", "提醒"), "我；",
         _IF_ZH, "还有问题，也", _f("可以", "能够", "欢迎"), "继续问；",
@@ -71,12 +75,14 @@ EN = Language(
         _f("Sure", "Right", "Okay", "Certainly"), " 😊, ", _f("here", "below", "now"), " is what I ",
         _f("found", "noticed", "read", "saw"), ", ", _f("in order", "one by one", "step by step"), " (龘, 𠮷, …).\n\n",
     ),
-    roles=(_f("Roles", "Speakers", "Voices"), ": "),
+    roles=(_f("Roles", "Speakers", "Voices"), " in order"),
     verbs=_f("mentions", "has", "contains", "gives", "shows"),
     comma=", ", end=".\n", role="{role} ({tokens})",
+    total=" ({turns}): ",
     turn="- Message {number} ({role}) ",
     colon=": ", count="Counting: ",
-    picture="picture {number} ({width}×{height}, {grid})", plain="nothing that stands out",
+    picture="picture {number} ({width}×{height}{grid})",
+    pause=", ", plain="nothing that stands out",
     closing=(
         "\n", _IF_EN, " you need details, please ", _f("tell", "ask", "remind"), " me. ",
         _IF_EN, " you have questions, ", _f("go", "write", "carry"), " on. ",
@@ -90,7 +96,7 @@ EN = Language(
         _f("The user", "They", "My reader"), " sent a ", _f("request", "question", "message"), ", so I ",
         _f("look", "read", "think"), " first. ",
     ),
-    noticed="There are {turns} messages of {tokens} tokens, with {found} things worth telling. ",
+    noticed="Messages: {turns}; tokens: {tokens}; things worth telling: {found}. ",
     seen="Picture {number} measures {width}×{height}. ",
     conclusion=(
         _f("Then", "Next", "Now"), " I ", _f("answer", "reply", "respond"), " in English, ",

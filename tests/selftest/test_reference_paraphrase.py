@@ -164,6 +164,21 @@ async def test_a_long_document_is_told_briefly_with_its_end(client: httpx.AsyncC
     assert "## Part 1\n" in said
 
 
+@pytest.mark.parametrize("turns", [10, 24])
+async def test_a_history_is_told_whole(client: httpx.AsyncClient, turns: int) -> None:
+    talk = [{"role": "user", "content": f"Locker {n} has code Q{n * 37}-R"} for n in range(turns)]
+    answer = await content(client, talk)
+    places = [answer.index(f"Q{n * 37}-R") for n in range(turns)]
+    assert places == sorted(places)
+
+
+async def test_a_very_long_history_is_told_briefly(client: httpx.AsyncClient) -> None:
+    talk = [{"role": "user", "content": f"Locker {n} has code Q{n * 37}-R"} for n in range(900)]
+    answer = await ask(client, talk, **OFF)
+    assert answer["usage"]["completion_tokens"] < 1200
+    assert "in order (900): " in answer["choices"][0]["message"]["content"]
+
+
 async def test_a_tools_result_is_reported(client: httpx.AsyncClient) -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "depth", "arguments": '{"lake": "Como"}'}}
     turns = [
