@@ -13,7 +13,7 @@ from ernie_conformance.faults.visit import Visit
 from ernie_conformance.wire.exchange import Request
 
 SLOTS = 32  # of the reference and of the tutorial's command line
-SOON = 12  # requests after which a server that wears out has worn out
+SOON = 6  # requests after which a server that wears out has worn out
 PARTNER_WAIT = 0.5  # seconds that one answer waits for another to be confused with
 LONG = 8000  # bytes of a request with a long prompt
 PAUSE = 1.5  # seconds that everything stands still
@@ -226,7 +226,14 @@ FAULTS: tuple[Fault, ...] = (
         title="a long prompt stalls running streams",
         severity="high",
     ),
-    behaviour("own-shared-id", "", _shared_id, where=posted, title="answers made side by side share an id", severity="high"),
+    behaviour(
+        "own-shared-id",
+        "SCHEMA-004",
+        _shared_id,
+        where=posted,
+        title="answers made side by side share an id",
+        severity="high",
+    ),
     behaviour(
         "own-queue-hangs", "", _when_full(stall), where=posted, title="what is queued is never answered", severity="critical"
     ),
@@ -241,11 +248,11 @@ FAULTS: tuple[Fault, ...] = (
         title="the server dies after some requests",
         severity="critical",
     ),
-    behaviour("own-connect-refused", "", vanish, title="the server is gone", severity="critical"),
-    behaviour("own-reset-at-once", "", reset, where=posted, title="every request is reset", severity="critical"),
+    behaviour("own-connect-refused", "WIRE-001", vanish, title="the server is gone", severity="critical"),
+    behaviour("own-reset-at-once", "WIRE-001", reset, where=posted, title="every request is reset", severity="critical"),
     behaviour(
         "own-keep-alive-broken",
-        "",
+        "WIRE-001",
         _once_a_connection,
         title="a kept connection breaks at its second request",
         severity="high",
@@ -264,7 +271,7 @@ FAULTS: tuple[Fault, ...] = (
         title="there is no health route",
         severity="high",
     ),
-    behaviour("own-every-fifth-500", "", _every_fifth_fails, title="one request in five fails", severity="critical"),
+    behaviour("own-every-fifth-500", "WIRE-002", _every_fifth_fails, title="one request in five fails", severity="critical"),
     behaviour(
         "own-drifts-slower",
         "",

@@ -176,66 +176,68 @@ async def _chunked_lies(visit: Visit) -> None:
 chat_stream = where.both(where.chat, where.streamed)
 
 FAULTS: tuple[Fault, ...] = (
-    rewrite("sse-done-missing", "", streams(without(is_done))),
-    rewrite("sse-truncated-eof", "", streams(until(has_finish))),
-    rewrite("sse-buffered-whole", "", pieces(_at_once), where=where.streamed),
-    rewrite("sse-json-cut", "", streams(_glued)),
-    rewrite("sse-missing-blank-line", "", streams(swap(third_text, _undelimited))),
-    rewrite("sse-ping-as-data", "", streams(before(third_text, b"data: : PROCESSING\n\n"))),
-    question("sse-stream-ignored", "", unset("stream", "stream_options")),
-    rewrite("sse-wrong-content-type", "", header("content-type", "application/json"), where=where.streamed),
+    rewrite("sse-done-missing", "SSE-004", streams(without(is_done))),
+    rewrite("sse-truncated-eof", "STREAM-005", streams(until(has_finish))),
+    rewrite("sse-buffered-whole", "STREAM-012", pieces(_at_once), where=where.streamed),
+    rewrite("sse-json-cut", "SSE-003", streams(_glued)),
+    rewrite("sse-missing-blank-line", "SSE-003", streams(swap(third_text, _undelimited))),
+    rewrite("sse-ping-as-data", "SSE-003", streams(before(third_text, b"data: : PROCESSING\n\n"))),
+    question("sse-stream-ignored", "SSE-001", unset("stream", "stream_options")),
+    rewrite("sse-wrong-content-type", "SSE-001", header("content-type", "application/json"), where=where.streamed),
     # Uniform CRLF is harmless by the standard; a bare CR is too, but clients that split lines themselves hang on it.
     rewrite("sse-crlf", "", _ends(b"\r")),
-    rewrite("sse-done-repeated", "", streams(before(first(has_finish), DONE))),
-    rewrite("sse-multiline-data", "", streams(swap(every(is_chunk), _pretty))),
+    rewrite("sse-done-repeated", "SSE-004", streams(before(first(has_finish), DONE))),
+    rewrite("sse-multiline-data", "SSE-003", streams(swap(every(is_chunk), _pretty))),
     # A comment between two events is harmless by the standard; after the end mark nobody reads it any more.
     rewrite("sse-comment-keepalive", "", streams(after(every(is_done), b": ping\n\n"))),
-    rewrite("own-empty-data", "", streams(before(third_text, b"data: \n\n")), title="empty data events", severity="high"),
+    rewrite(
+        "own-empty-data", "SSE-003", streams(before(third_text, b"data: \n\n")), title="empty data events", severity="high"
+    ),
     rewrite(
         "own-keepalive-no-colon",
-        "",
+        "SSE-002",
         streams(before(third_text, b"ping\n\n")),
         title="keep-alive lines that are no SSE field",
         severity="medium",
     ),
     rewrite(
         "own-done-quoted",
-        "",
+        "SSE-004",
         streams(swap(every(is_done), lambda frame: [frame.saying(b'data: "[DONE]"\n\n')])),
         title="the end mark is sent as a JSON string",
         severity="high",
     ),
     rewrite(
         "own-done-unterminated",
-        "",
+        "SSE-002",
         streams(swap(every(is_done), lambda frame: [frame.saying(b"data: [DONE]")])),
         title="no blank line after [DONE]",
         severity="high",
     ),
     rewrite(
         "own-done-before-finish",
-        "",
+        "SSE-004",
         streams(without(is_done), before(first(has_finish), DONE)),
         title="[DONE] overtakes the last chunk",
         severity="high",
     ),
     rewrite(
         "own-chunk-after-done",
-        "",
+        "SSE-004",
         streams(after(every(is_done), b'data: {"choices":[]}\n\n')),
         title="an event follows [DONE]",
         severity="medium",
     ),
     rewrite(
         "own-text-after-done",
-        "",
+        "SSE-002",
         streams(after(every(is_done), b"bye")),
         title="loose bytes after [DONE]",
         severity="low",
     ),
     rewrite(
         "own-torn-character",
-        "",
+        "SSE-002",
         streams(_torn_character),
         title="a UTF-8 character is torn between two events",
         severity="critical",
@@ -249,21 +251,21 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-nan",
-        "",
+        "SSE-003",
         streams(swap(third_text, lambda frame: [frame.saying(frame.raw.replace(b"{", b'{"score":NaN,', 1))])),
         title="NaN in a chunk",
         severity="high",
     ),
     rewrite(
         "own-duplicate-key",
-        "",
+        "SSE-003",
         streams(swap(third_text, lambda frame: [frame.saying(frame.raw.replace(b"{", b'{"id":"x",', 1))])),
         title="a key stands twice in a chunk",
         severity="medium",
     ),
     rewrite(
         "own-python-dict",
-        "",
+        "SSE-003",
         streams(swap(third_text, lambda frame: [frame.saying(f"data: {frame.chunk}\n\n".encode())])),
         title="a chunk is a Python repr instead of JSON",
         severity="critical",
@@ -275,8 +277,17 @@ FAULTS: tuple[Fault, ...] = (
         title="events carry a name, so that EventSource clients don't see them as messages",
         severity="medium",
     ),
-    rewrite("own-bursts", "", _in_bursts(60.0), title="flushed only once a minute", severity="high", where=where.streamed),
-    rewrite("own-reset-midway", "", streams(_reset), title="connection reset before the finish", severity="critical"),
+    rewrite(
+        "own-bursts",
+        "STREAM-012",
+        _in_bursts(60.0),
+        title="flushed only once a minute",
+        severity="high",
+        where=where.streamed,
+    ),
+    rewrite(
+        "own-reset-midway", "WIRE-001", streams(_reset), title="connection reset before the finish", severity="critical"
+    ),
     rewrite("own-charset-latin1", "", _latin1, title="streams are declared as Latin-1", severity="medium"),
     rewrite(
         "own-lone-surrogate",
@@ -292,7 +303,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-length-wrong",
-        "",
+        "WIRE-001",
         _too_short,
         where=where.streamed,
         title="a stream with a content length that isn't its own",
@@ -306,15 +317,27 @@ FAULTS: tuple[Fault, ...] = (
         severity="high",
     ),
     behaviour(
-        "own-open-after-done", "", _keeps_open, where=chat_stream, title="body never ends after [DONE]", severity="high"
+        "own-open-after-done",
+        "WIRE-001",
+        _keeps_open,
+        where=chat_stream,
+        title="body never ends after [DONE]",
+        severity="high",
     ),
-    behaviour("own-stall-midway", "", _stalls_midway, where=chat_stream, title="stream stalls midway", severity="critical"),
     behaviour(
-        "own-head-only", "", _never_starts, where=chat_stream, title="a head comes and then nothing", severity="critical"
+        "own-stall-midway", "WIRE-001", _stalls_midway, where=chat_stream, title="stream stalls midway", severity="critical"
+    ),
+    behaviour(
+        "own-head-only",
+        "WIRE-001",
+        _never_starts,
+        where=chat_stream,
+        title="a head comes and then nothing",
+        severity="critical",
     ),
     behaviour(
         "own-chunked-unended",
-        "",
+        "WIRE-001",
         _chunked_torn,
         where=chat_stream,
         title="the connection closes without the last HTTP chunk",
@@ -322,7 +345,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     behaviour(
         "own-chunked-lies",
-        "",
+        "WIRE-001",
         _chunked_lies,
         where=chat_stream,
         title="HTTP chunk sizes that aren't true",
