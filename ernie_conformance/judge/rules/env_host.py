@@ -36,7 +36,7 @@ def memory_is_enough(facts: Facts) -> None:
 def disk_is_enough(facts: Facts) -> None:
     """What is free at the model's place, and what the model takes there already."""
     disk, model = part(facts, "disk"), host(facts)["model"]
-    held = model.get("bytes", 0)
+    held = model.get("allocated", 0)
     reaches("disk", disk["free"] + held, f"disk at {disk['path']} ({gigabytes(disk['free'])} free, {gigabytes(held)} model)")
     inodes = disk["inodes_free"]
     expect(inodes is None or inodes >= 1000, f"disk at {disk['path']} has {inodes} free inodes left; free some files")
