@@ -59,12 +59,12 @@ async def test_saturated_slots_queue_the_rest_and_all_finish(running: Running) -
 
 async def test_no_more_than_the_slots_run_and_those_run_side_by_side(running: Running) -> None:
     async with client(running) as c:
-        tasks = [asyncio.create_task(c.post(CHAT, json=body(LONG, max_tokens=400, **OFF))) for _ in range(6)]
+        tasks = [asyncio.create_task(c.post(CHAT, json=body(LONG, max_tokens=200, **OFF))) for _ in range(6)]
         await asyncio.to_thread(running.wait_for, "num_requests_waiting", 2)
         seen = await asyncio.to_thread(running.metrics)
         assert seen["num_requests_running"] == 4
         answers = await asyncio.gather(*tasks)
-    assert {answer.json()["usage"]["completion_tokens"] for answer in answers} == {400}
+    assert {answer.json()["usage"]["completion_tokens"] for answer in answers} == {200}
 
 
 @pytest.mark.parametrize("stream", [True, False])
@@ -118,8 +118,8 @@ def test_metrics_have_the_standard_format(running: Running) -> None:
 
 async def test_health_answers_while_images_and_long_prompts_come_in(running: Running) -> None:
     data = io.BytesIO()
-    Image.effect_noise((3000, 2000), 90).save(data, "PNG")
-    picture = "data:image/png;base64," + base64.b64encode(data.getvalue()).decode()
+    Image.effect_noise((1600, 1200), 90).save(data, "BMP")
+    picture = "data:image/bmp;base64," + base64.b64encode(data.getvalue()).decode()
     heavy = [body(user([{"type": "image_url", "image_url": {"url": picture}}]), max_tokens=2)] * 3
     heavy += [body("Item X-12 is “here”. " * 2500, max_tokens=2)] * 3
     async with client(running) as c:
@@ -185,11 +185,11 @@ def test_a_port_that_is_taken_is_one_sentence(which: int) -> None:
     assert len(ended.stderr.strip().splitlines()) == 1
 
 
-@pytest.mark.parametrize("flag", ["--trust-remote-code", "--enable-lora", "--max-log-len"])
-def test_a_flag_that_never_existed_ends_with_code_2(flag: str) -> None:
-    ended = subprocess.run(command(flag, ports=free_ports(3)), capture_output=True, text=True, timeout=PATIENCE, check=False)
+def test_a_flag_that_never_existed_ends_with_code_2() -> None:
+    wrong = command("--enable-lora", ports=free_ports(3))
+    ended = subprocess.run(wrong, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ended.returncode == 2
-    assert flag in ended.stderr
+    assert "--enable-lora" in ended.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -236,5 +236,5 @@ async def test_tokens_are_paced(running: Running) -> None:
     """Never faster than 300 tokens/s: a lower bound, so that a slow machine doesn't matter."""
     async with client(running) as c:
         began = monotonic()
-        await c.post(CHAT, json=body(LONG, max_tokens=150, **OFF))
-        assert monotonic() - began >= 149 / 300
+        await c.post(CHAT, json=body(LONG, max_tokens=60, **OFF))
+        assert monotonic() - began >= 59 / 300
