@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from ernie_conformance.graders.fold import fold
 from ernie_conformance.graders.material import TUTORIAL_FINGERPRINT, guide
@@ -25,6 +25,7 @@ def fingerprint(text: str) -> frozenset[int]:
     return frozenset(number for number in sums if number % _ONE_IN == 0)
 
 
+@cache
 def known_sources() -> tuple[frozenset[int], ...]:
     """The guide that the prompt carries, and the tutorial whose steps it has."""
     lines = TUTORIAL_FINGERPRINT.read_text(encoding="ascii").split()

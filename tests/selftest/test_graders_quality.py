@@ -61,7 +61,7 @@ def assert_bars(name: str, pairs: Sequence[Graded]) -> None:
 
 def test_labelled_outputs_are_graded_as_labelled() -> None:
     pairs = graded(LABELLED)
-    assert {case: sum(row["case"] == case for row, _ in pairs) for case in CASES}.keys() == set(CASES)
+    assert {row["case"] for row, _ in pairs} == set(CASES)
     assert_bars("labelled (the graders were tuned on it)", pairs)
 
 
