@@ -26,7 +26,7 @@ def graded(path: Path) -> list[Graded]:
 
 def share(right: int, of: int) -> str:
     low, high = wilson(right, of)
-    return f"{right}/{of} = {right / of if of else 1:.3f} [{low:.3f}, {high:.3f}]"
+    return f"{right}/{of} = {right / of:.3f} [{low:.3f}, {high:.3f}]" if of else "0/0"
 
 
 def counts(pairs: Sequence[Graded]) -> tuple[int, int, int]:
