@@ -132,11 +132,11 @@ FAULTS: tuple[Fault, ...] = (
         title="choices is no list",
         severity="high",
     ),
-    rewrite("own-index-text", "SCHEMA-001", replies(put("choices.*.index", "0")), title="index is text", severity="medium"),
+    rewrite("own-index-text", "SCHEMA-001", answers(put("choices.*.index", "0")), title="index is text", severity="medium"),
     rewrite(
-        "own-index-from-one", "STREAM-009", replies(put("choices.*.index", 1)), title="indices start at 1", severity="high"
+        "own-index-from-one", "STREAM-009", chunks(put("choices.*.index", 1)), title="indices start at 1", severity="high"
     ),
-    rewrite("own-index-missing", "SCHEMA-001", replies(drop("choices.*.index")), title="no index", severity="medium"),
+    rewrite("own-index-missing", "SCHEMA-001", answers(drop("choices.*.index")), title="no index", severity="medium"),
     rewrite(
         "own-created-float", "", replies(change("created", float)), title="created is no whole number", severity="medium"
     ),

@@ -135,7 +135,7 @@ FAULTS: tuple[Fault, ...] = (
     rewrite(
         "err-midstream-unparseable", "", _fails_midway(b'data: {"object":"error","message":"engine died","code":500}\n\n')
     ),
-    rewrite("err-stream-200-too-long", "", _as_stream, where=where.streamed),
+    rewrite("err-stream-200-too-long", "LIMIT-014", _as_stream, where=where.streamed),
     behaviour("err-unknown-model-200", "", _model_ignored, where=where.chat),
     rewrite(
         "err-body-not-openai",
@@ -249,7 +249,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-long-prompt-500",
-        "",
+        "LIMIT-013",
         _is_client_error(status(500)),
         where=lambda r: len(r.body or b"") > 60000,
         title="an over-long prompt is a server error",

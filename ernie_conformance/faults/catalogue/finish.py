@@ -56,26 +56,37 @@ cut_in_reasoning = chain(
 stopped = where.both(where.asks("stop"), lambda request: bool(stops(request)))
 
 FAULTS: tuple[Fault, ...] = (
-    rewrite("finish-length-as-stop", "", finish("length", "stop")),
+    rewrite("finish-length-as-stop", "LIMIT-001", finish("length", "stop")),
     question("finish-max-tokens-ignored", "", unset("max_tokens")),
-    question("finish-stop-ignored", "", unset("stop"), where=where.chat),
-    rewrite("finish-stop-prefix-leak", "", asked(_prefix_leaks), where=stopped),
-    rewrite("finish-stop-reemits", "", streams(_said_again), where=stopped),
+    question("finish-stop-ignored", "LIMIT-006", unset("stop"), where=where.chat),
+    rewrite("finish-stop-prefix-leak", "LIMIT-008", asked(_prefix_leaks), where=stopped),
+    rewrite("finish-stop-reemits", "LIMIT-008", streams(_said_again), where=stopped),
     rewrite(
         "finish-toolcalls-as-stop",
         "",
         chunks(change("choices.*.finish_reason", lambda value: "stop" if value == "tool_calls" else value)),
     ),
     question("finish-max-completion-tokens", "", unset("max_completion_tokens")),
-    rewrite("finish-nonstandard-value", "", finish("stop", "eos")),
-    rewrite("finish-stop-inside-reasoning", "", cut_in_reasoning, where=where.both(stopped, where.thinking)),
+    rewrite("finish-nonstandard-value", "SCHEMA-001", finish("stop", "eos")),
+    rewrite("finish-stop-inside-reasoning", "LIMIT-009", cut_in_reasoning, where=where.both(stopped, where.thinking)),
     rewrite("own-stop-as-length", "", finish("stop", "length"), title="a complete answer is called cut", severity="high"),
-    rewrite("own-finish-upper-case", "", finish("stop", "STOP"), title="finish reasons in capitals", severity="medium"),
     rewrite(
-        "own-finish-length-renamed", "", finish("length", "max_tokens"), title="length is called max_tokens", severity="high"
+        "own-finish-upper-case", "SCHEMA-001", finish("stop", "STOP"), title="finish reasons in capitals", severity="medium"
     ),
     rewrite(
-        "own-stop-kept", "", asked(_stop_kept), where=stopped, title="the stop string stays in the answer", severity="high"
+        "own-finish-length-renamed",
+        "LIMIT-001",
+        finish("length", "max_tokens"),
+        title="length is called max_tokens",
+        severity="high",
+    ),
+    rewrite(
+        "own-stop-kept",
+        "LIMIT-006",
+        asked(_stop_kept),
+        where=stopped,
+        title="the stop string stays in the answer",
+        severity="high",
     ),
     question(
         "own-stop-list-ignored",

@@ -244,7 +244,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-order-swapped",
-        "",
+        "TWIN-005",
         streams(_reversed_pair),
         title="two chunks change places",
         severity="critical",
@@ -311,7 +311,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-crlf-in-text",
-        "",
+        "TWIN-007",
         chunks(change("choices.*.delta.content", text(lambda s: s.replace("\n", "\r\n")))),
         title="line ends inside the text are rewritten in streams",
         severity="high",

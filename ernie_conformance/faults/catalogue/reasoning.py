@@ -15,14 +15,17 @@ from ernie_conformance.faults.frames import (
     every,
     first,
     has_answer,
+    has_finish,
     has_text,
     swap,
     text_of,
 )
 from ernie_conformance.faults.objects import Change, change, put, rename, text
 from ernie_conformance.faults.questions import body, unset
+from ernie_conformance.wire.exchange import Request
 
 REASONING, CONTENT = "reasoning_content", "content"
+TIGHT = 64  # tokens
 PHANTOM = {"index": 0, "id": "call_0", "type": "function", "function": {"name": "search", "arguments": "{}"}}
 
 holders = "choices.*.message|delta"
@@ -94,6 +97,9 @@ def _merged_border(frames: Iterator[Frame]) -> Iterator[Frame]:
             if held:
                 yield held
             held = frame
+        elif held and has_finish(frame):  # cut while thinking: there is no border
+            yield from (held, frame)
+            held = None
         elif held and has_answer(frame):
             chunk = held.chunk or {}
             border = f"{text_of(chunk, REASONING)}</think>{text_of(frame.chunk, CONTENT)}"
@@ -113,12 +119,23 @@ def _fragments(frame: Frame) -> Iterable[Frame]:
         yield frame.holding(chunk)
 
 
+def _has_tight_limit(request: Request) -> bool:
+    """Is the limit too small for any model to end its thought?"""
+    limits = [request.json.get(name) for name in ("max_tokens", "max_completion_tokens")]
+    return any(isinstance(limit, int) and limit <= TIGHT for limit in limits)
+
+
 def _is_long_thought(frame: Frame) -> bool:
     return len(text_of(frame.chunk, REASONING)) > 1
 
 
 def _padded(frame: Frame) -> Iterable[Frame]:
     return [frame.saying(frame.raw.replace(b'"content":"', b'"content":"\\n\\n', 1))]
+
+
+def _thought_first(frame: Frame) -> Iterable[Frame]:
+    thought = [{"index": 0, "delta": {REASONING: "Thinking…"}, "finish_reason": None}]
+    return [frame.holding({**(frame.chunk or {}), "choices": thought}), frame]
 
 
 def _said_twice(found: dict[str, Any]) -> None:
@@ -150,54 +167,60 @@ def _answer_first(frames: Iterator[Frame]) -> Iterator[Frame]:
         if text_of(frame.chunk, REASONING) and not answered:
             thoughts.append(frame)
             continue
-        yield frame
-        if has_answer(frame) or frame.is_done:
+        if has_answer(frame) or has_finish(frame):
             answered = True
-            yield from (Frame(frame.at, thought.raw) for thought in thoughts)
+            late = [Frame(frame.at, thought.raw) for thought in thoughts]
             thoughts = []
+            yield from [*late, frame] if has_finish(frame) else [frame, *late]
+        else:
+            yield frame
 
 
 silent = (change(in_reasoning, lambda _: None), change(in_content, lambda _: ""))
 unthinking = where.both(where.chat, where.lacks(where.thinking))
 thinking = where.both(where.chat, where.thinking)
-limited = where.both(thinking, where.either(where.asks("max_tokens"), where.asks("max_completion_tokens")))
+limited = where.both(thinking, _has_tight_limit)
 with_tools = where.both(where.chat, where.asks("tools"))
 SWITCHES = ("chat_template_kwargs.enable_thinking", "metadata.enable_thinking", "enable_thinking")
 
 FAULTS: tuple[Fault, ...] = (
-    rewrite("reason-answer-in-reasoning", "", replies(moved(CONTENT, REASONING)), where=unthinking),
+    rewrite("reason-answer-in-reasoning", "REASON-005", replies(moved(CONTENT, REASONING)), where=unthinking),
     rewrite("reason-toolcall-swallowed", "", replies(holder(_calls_as_text)), where=with_tools),
-    rewrite("reason-truncated-in-content", "", replies(moved(REASONING, CONTENT)), where=limited),
-    rewrite("reason-early-content-as-reasoning", "", streams(_early(3)), where=thinking),
-    rewrite("reason-field-name", "", replies(rename(in_reasoning, "reasoning"))),
+    rewrite("reason-truncated-in-content", "REASON-011", replies(moved(REASONING, CONTENT)), where=limited),
+    rewrite("reason-early-content-as-reasoning", "REASON-014", streams(_early(3)), where=thinking),
+    rewrite("reason-field-name", "REASON-006", replies(rename(in_reasoning, "reasoning"))),
     rewrite(
         "reason-lone-end-tag",
-        "",
+        "REASON-002",
         chain(answers(moved(REASONING, CONTENT, "</think>")), streams(_lone_end_tag)),
         where=thinking,
     ),
-    rewrite("reason-multitoken-delta", "", streams(_merged_border), where=thinking),
+    rewrite("reason-multitoken-delta", "REASON-002", streams(_merged_border), where=thinking),
     rewrite(
         "reason-special-tokens-leak",
-        "",
+        "REASON-003",
         chain(answers(change(in_content, text(lambda said: said + "<|im_end|>"))), before_finish("</s>")),
         where=where.chat,
     ),
-    rewrite("reason-stream-nonstream-differ", "", answers(change(in_reasoning, lambda _: None)), where=thinking),
-    rewrite("reason-truncated-lost", "", replies(*silent), where=limited),
-    question("reason-enable-noop", "", body(put("chat_template_kwargs", {"enable_thinking": False})), where=thinking),
+    rewrite("reason-stream-nonstream-differ", "REASON-014", answers(change(in_reasoning, lambda _: None)), where=thinking),
+    rewrite("reason-truncated-lost", "REASON-012", replies(*silent), where=limited),
+    question(
+        "reason-enable-noop", "REASON-009", body(put("chat_template_kwargs", {"enable_thinking": False})), where=thinking
+    ),
     rewrite("reason-prose-parsed-as-tool", "", streams(swap(first(has_text), _phantom)), where=with_tools),
-    rewrite("reason-server-notice-injected", "", before_finish("[Reasoning cut: raise max_tokens]"), where=limited),
-    rewrite("reason-midtoken-fragments", "", streams(swap(every(_is_long_thought), _fragments))),
+    rewrite(
+        "reason-server-notice-injected", "REASON-013", before_finish("[Reasoning cut: raise max_tokens]"), where=limited
+    ),
+    rewrite("reason-midtoken-fragments", "REASON-015", streams(swap(every(_is_long_thought), _fragments))),
     rewrite(
         "reason-whitespace-artifacts",
-        "",
+        "REASON-016",
         chain(answers(change(in_content, text(lambda said: "\n\n" + said))), streams(swap(first(has_answer), _padded))),
         where=where.chat,
     ),
     rewrite(
         "own-think-tags-in-content",
-        "",
+        "REASON-002",
         chain(answers(_tagged), streams(_lone_end_tag)),
         where=thinking,
         title="reasoning stands in content between think tags",
@@ -205,7 +228,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-switch-ignored",
-        "",
+        "REASON-005",
         unset(*SWITCHES),
         where=where.chat,
         title="thinking can't be turned off",
@@ -213,7 +236,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-switch-kwargs-ignored",
-        "",
+        "REASON-007",
         unset("chat_template_kwargs.enable_thinking"),
         where=where.chat,
         title="chat_template_kwargs.enable_thinking is ignored",
@@ -221,7 +244,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-switch-metadata-ignored",
-        "",
+        "REASON-008",
         unset("metadata.enable_thinking"),
         where=where.chat,
         title="metadata.enable_thinking is ignored",
@@ -229,7 +252,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-switch-inverted",
-        "",
+        "REASON-005",
         body(change("|".join(("chat_template_kwargs", "metadata")) + ".enable_thinking", lambda on: not on)),
         where=where.chat,
         title="the thinking switch works the wrong way round",
@@ -237,7 +260,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-budget-ignored",
-        "",
+        "REASON-010",
         unset("reasoning_max_tokens", "metadata.reasoning_max_tokens", "chat_template_kwargs.reasoning_max_tokens"),
         where=where.chat,
         title="the reasoning budget is ignored",
@@ -245,7 +268,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-reasoning-twice",
-        "",
+        "REASON-018",
         replies(holder(_said_twice)),
         where=thinking,
         title="reasoning is said in both channels",
@@ -253,7 +276,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-reasoning-dropped-in-streams",
-        "",
+        "REASON-014",
         chunks(change(in_reasoning, lambda _: "")),
         where=thinking,
         title="streams lose the reasoning",
@@ -261,7 +284,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-answer-before-reasoning",
-        "",
+        "REASON-001",
         streams(_answer_first),
         where=thinking,
         title="the answer starts before the reasoning",
@@ -269,7 +292,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-reasoning-object",
-        "",
+        "SCHEMA-001",
         answers(change(in_reasoning, lambda said: {"text": said})),
         where=thinking,
         title="reasoning is an object instead of text",
@@ -277,15 +300,15 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-reasoning-though-off",
-        "",
-        replies(put(in_reasoning, "Thinking…")),
+        "REASON-005",
+        chain(answers(put(in_reasoning, "Thinking…")), streams(swap(first(has_answer), _thought_first))),
         where=unthinking,
         title="reasoning comes although it is turned off",
         severity="high",
     ),
     rewrite(
         "own-end-tag-in-reasoning",
-        "",
+        "REASON-002",
         answers(change(in_reasoning, text(lambda said: said + "</think>"))),
         where=thinking,
         title="the end tag stays in the reasoning",
@@ -293,7 +316,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-answer-empty",
-        "",
+        "REASON-004",
         replies(change(in_content, lambda _: "")),
         where=thinking,
         title="reasoning comes, but no answer",
