@@ -18,7 +18,7 @@ from ernie_conformance.judge.outcome import Blocked, NotAsked, NotTestable, Outc
 from ernie_conformance.judge.views import Answer, EventStream, Reply, Stream, view
 from ernie_conformance.targets import Target
 from ernie_conformance.wire.evidence import Evidence
-from ernie_conformance.wire.exchange import ABANDONED, ANSWER, ANY, Exchange
+from ernie_conformance.wire.exchange import ABANDONED, ANSWER, ANY, REFUSAL, Exchange
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,12 @@ def _is_whole(exchange: Exchange) -> bool:
     return _came_as_asked(exchange)
 
 
+def _is_refused(exchange: Exchange) -> bool:
+    """Was a completion refused for what it asked? Refusals for the key or the load have other owners."""
+    asked = exchange.request.method == "POST" and exchange.request.path.endswith("/completions")
+    return asked and exchange.error is None and (exchange.status or 0) >= 400 and exchange.status not in (401, 429)
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of traffic: which exchanges belong to it, and as what a test sees one."""
@@ -75,6 +81,8 @@ TRAFFIC = {
     "exchange": Kind(lambda e: e.expects != ABANDONED, lambda e: e),
     "chat_exchange": Kind(lambda e: _is_chat(e) and _is_legal(e), lambda e: e),
     "legal": Kind(lambda e: e.expects == ANSWER, lambda e: e),
+    "refusal": Kind(lambda e: e.expects == REFUSAL, lambda e: e),
+    "error_body": Kind(_is_refused, lambda e: e),
     "whole": Kind(_is_whole, lambda e: e),
     "stream_exchange": Kind(lambda e: _is_legal(e) and e.wants_stream and e.status == 200, lambda e: e),
     "event_stream": Kind(lambda e: _is_legal(e) and e.wants_stream, EventStream),
