@@ -76,7 +76,13 @@ async def _serve(options: Options, api: socket.socket, metrics: socket.socket, q
 def _server(app: ASGIApp) -> Server:
     return Server(
         uvicorn.Config(
-            app, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=_PATIENCE, log_level="warning"
+            app,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=_PATIENCE,
+            log_level="warning",
         )
     )
 

@@ -23,6 +23,8 @@ MOST_IMAGES = 100
 MOST_PIXELS = 50_000_000  # of a decoded image; more is taken for a decompression bomb
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 _GRID = 3
+_ENOUGH = 600  # pixels a side are plenty for a grid of colours
+_ORIENTATION, _LYING = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and its values that swap width and height
 _COLOURS = {
     "red": (220, 30, 30), "green": (30, 160, 50), "blue": (30, 60, 220), "yellow": (245, 225, 40),
     "cyan": (40, 210, 220), "magenta": (225, 40, 210), "orange": (250, 140, 20), "purple": (120, 40, 160),
@@ -97,15 +99,21 @@ def look(data: bytes, where: str) -> Picture:
         raise _too_large(where)
     try:
         image.load()
-        upright = ImageOps.exif_transpose(image)
-        plain = _flat(upright)
+        lying = image.getexif().get(_ORIENTATION, 1) in _LYING
+        width, height = reversed(image.size) if lying else image.size
+        return Picture(width, height, _see(_flat(ImageOps.exif_transpose(_handy(image)))))
     except Exception:
         raise Refused(f"'{where}' is a broken or truncated image.", where) from None
-    return Picture(plain.width, plain.height, _see(plain))
 
 
 def _too_large(where: str) -> Refused:
     return Refused(f"'{where}' has too many pixels; the limit is {MOST_PIXELS}.", where)
+
+
+def _handy(image: Image.Image) -> Image.Image:
+    """A large image made smaller before it is converted, which would copy it several times."""
+    factor = max(image.size) // _ENOUGH
+    return image.reduce(factor) if factor > 1 and image.mode in ("L", "LA", "RGB", "RGBA", "CMYK") else image
 
 
 def _flat(image: Image.Image) -> Image.Image:

@@ -11,6 +11,8 @@ import httpx
 import pytest
 from reference_client import OFF, USAGE, app_client, ask, chunks, content, joined, user
 
+from ernie_conformance.reference import tokenizer
+
 INTRODUCE = "你好，请介绍一下你自己"
 MIXED = "请按顺序复述：“龘靐齉”、“😊🚀”、“naïve café”，还有 `if x:\n    return '✓'`。"
 COUNT = "Please count from 1 to 120."
@@ -203,13 +205,20 @@ async def test_top_p_zero_and_top_k_one_leave_only_the_likeliest(client: httpx.A
 
 @pytest.mark.parametrize("penalty", [{"frequency_penalty": 2}, {"presence_penalty": 2}, {"repetition_penalty": 1.5}])
 async def test_penalties_reduce_repetition(client: httpx.AsyncClient, penalty: dict[str, float]) -> None:
-    plain = await content(client, INTRODUCE)
-    assert plain.count("如果") > (await content(client, INTRODUCE, **penalty)).count("如果")
+    for prompt, word in ((INTRODUCE, "如果"), ("Please introduce yourself", "If ")):
+        plain = await content(client, prompt)
+        assert plain.count(word) > (await content(client, prompt, **penalty)).count(word)
 
 
 async def test_words_can_be_forbidden(client: httpx.AsyncClient) -> None:
     assert "如果" in await content(client, INTRODUCE)
     assert "如果" not in await content(client, INTRODUCE, bad_words=["如果"])
+
+
+async def test_a_bias_moves_the_choice_of_words(client: httpx.AsyncClient) -> None:
+    first = tokenizer.encode(await content(client, INTRODUCE))[0]
+    bias = {str(tokenizer.to_id(first)): -100}
+    assert tokenizer.encode(await content(client, INTRODUCE, logit_bias=bias))[0] != first
 
 
 async def test_a_least_length_is_reached(client: httpx.AsyncClient) -> None:

@@ -94,10 +94,20 @@ async def test_what_is_transparent_lies_over_white(client: httpx.AsyncClient) ->
 
 
 async def test_exif_rotation_is_applied(client: httpx.AsyncClient) -> None:
-    image = red(80, 40)
-    exif = Image.Exif()
-    exif[0x0112] = 6  # turn by 90 degrees to see it upright
-    assert "40×80" in await content(client, shows(uri(encoded(image, "JPEG", exif=exif), "image/jpeg")))
+    for scale in (1, 50):
+        image = red(80 * scale, 40 * scale)
+        image.paste("blue", (0, 0, 30 * scale, 40 * scale))
+        exif = Image.Exif()
+        exif[0x0112] = 6  # turn by 90 degrees to see it upright: what was left is above
+        answer = await content(client, shows(uri(encoded(image, "JPEG", exif=exif), "image/jpeg")))
+        assert f"{40 * scale}×{80 * scale}，蓝 蓝 蓝 / " in answer
+        assert "/ 红 红 红" in answer
+
+
+async def test_a_large_image_is_seen(client: httpx.AsyncClient) -> None:
+    image = Image.new("RGBA", (6000, 3000), (30, 60, 220, 255))
+    image.paste((0, 0, 0, 0), (0, 0, 6000, 1000))
+    assert "6000×3000，白 白 白 / 蓝 蓝 蓝" in await content(client, shows(uri(encoded(image))))
 
 
 async def test_the_first_frame_of_an_animation_counts(client: httpx.AsyncClient) -> None:
