@@ -28,7 +28,7 @@ class Process:
         self._unread = b""
         with log.open("ab") as output:
             self._supervisor = subprocess.Popen(
-                [sys.executable, supervisor.__file__, self.marker, "--", *command],
+                [sys.executable, supervisor.__file__, self.marker, str(keeper()), "--", *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
@@ -92,6 +92,11 @@ class Process:
         for process in supervisor.marked(self.marker):  # left only when the supervisor itself was killed
             with contextlib.suppress(psutil.Error):
                 process.kill()
+
+
+def keeper() -> int:
+    """The process that the whole run stands and falls with: in a worker of pytest-xdist its controller, else our own."""
+    return os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
 
 
 def describe(process: psutil.Process) -> dict[str, Any]:

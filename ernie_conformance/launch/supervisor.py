@@ -1,8 +1,9 @@
 """The program that stands between the suite and the server: when the suite is gone, however it went, so is the server.
 
-Run as a script: `python supervisor.py MARKER -- COMMAND...`. Its stdin is the leash: a line `INT` or `TERM` passes that
-signal on to the server, `KILL` and the end of file kill everything the server started. It writes JSON lines to stdout:
-`{"pid": N}` or `{"error": TEXT}`, then `{"exit": CODE}` (negative: a signal ended it). Its stderr is the server's log.
+Run as a script: `python supervisor.py MARKER KEEPER -- COMMAND...`. Its stdin is the leash: a line `INT` or `TERM` passes
+that signal on to the server, `KILL` and the end of file kill everything the server started, and so does the end of the
+process KEEPER. It writes JSON lines to stdout: `{"pid": N}` or `{"error": TEXT}`, then `{"exit": CODE}` (negative: a signal
+ended it). Its stderr is the server's log.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Sequence
 
 import psutil
 
 MARKER = "ERNIE_CONFORMANCE_LAUNCH"
+LOOK_EVERY = 0.5  # seconds between two looks whether the keeper lives
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -91,8 +94,18 @@ def _obey(order: str, server: int, marker: str, ended: threading.Event) -> None:
         os.kill(server, signal.Signals[f"SIG{order}"])
 
 
+def _watch(keeper: int, marker: str) -> None:
+    """End all when `keeper` ends: where workers gather, the end of their controller doesn't close their leash at once."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(keeper)
+        while _lives(process):  # psutil's wait would take one that nobody has reaped yet for alive
+            time.sleep(LOOK_EVERY)
+    kill_all(os.getpid(), marker)
+    os._exit(0)
+
+
 def main(arguments: Sequence[str]) -> int:
-    marker, _, *command = arguments
+    marker, keeper, _, *command = arguments
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the leash alone ends us
     adopt_orphans()
@@ -111,6 +124,7 @@ def main(arguments: Sequence[str]) -> int:
     _tell(pid=server.pid)
     ended = threading.Event()
     threading.Thread(target=_reap, args=(server.pid, ended), daemon=True).start()
+    threading.Thread(target=_watch, args=(int(keeper), marker), daemon=True).start()
     for line in sys.stdin:
         with contextlib.suppress(ProcessLookupError):
             _obey(line.strip(), server.pid, marker, ended)

@@ -56,12 +56,28 @@ def soon(held: Callable[[], bool], within: float) -> bool:
     return True
 
 
+CONTROLLER = "import subprocess, sys; subprocess.run(sys.argv[1:])"
+
+
 @contextlib.contextmanager
-def running(play: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """A process that launches the fake engine, as pytest does; it prints progress and then its port."""
+def running(play: str, folder: Path, *, in_worker: bool = False) -> Iterator[subprocess.Popen[str]]:
+    """A process that launches the fake engine, as pytest does; it prints progress and then its port.
+
+    `in_worker`: a process whose child does so, as the controller of pytest-xdist.
+    """
     words = [sys.executable, "-c", RUN, play, str(TESTS / "selftest" / "fake_engine.py"), str(folder)]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_XDIST_WORKER"}
+    if in_worker:
+        words = [sys.executable, "-c", CONTROLLER, *words]
+        environment["PYTEST_XDIST_WORKER"] = "gw0"
     run = subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT, start_new_session=True
+        words,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        cwd=ROOT,
+        start_new_session=True,
     )
     try:
         yield run
@@ -101,6 +117,17 @@ def test_sigkill_of_the_suite_leaves_no_child_and_no_port(play: str, tmp_path: P
         assert not is_free(port)
         os.kill(run.pid, signal.SIGKILL)
         assert soon(lambda: not any(map(lives, family)) and is_free(port), GONE_WITHIN), [p for p in family if lives(p)]
+
+
+def test_sigkill_of_the_controller_ends_a_workers_server(tmp_path: Path) -> None:
+    with running("leaks-child", tmp_path, in_worker=True) as run:
+        port = port_of(run)
+        (worker,) = psutil.Process(run.pid).children()
+        family = worker.children(recursive=True)
+        assert len(family) >= 3
+        os.kill(run.pid, signal.SIGKILL)
+        assert soon(lambda: not any(map(lives, family)) and is_free(port), GONE_WITHIN), [p for p in family if lives(p)]
+        assert lives(worker)  # so it wasn't the worker's end that did it
 
 
 def test_sigkill_during_the_start_leaves_no_child(tmp_path: Path) -> None:
