@@ -35,11 +35,6 @@ def test_an_answer_without_a_limit_is_not_cut(limit_none: Answer, target: Target
     rules.is_not_cut_unasked(limit_none, target)
 
 
-@row("LIMIT-004")
-def test_no_answer_without_a_limit_is_cut(reply: Reply, target: Target) -> None:
-    rules.is_not_cut_unasked(reply, target)
-
-
 @row("LIMIT-005")
 def test_a_limit_beyond_the_context_is_bent_or_refused(limit_huge: Exchange) -> None:
     taken = limit_huge.status is not None and (limit_huge.status == 200 or 400 <= limit_huge.status < 500)

@@ -140,7 +140,7 @@ async def _context(stage: Stage) -> dict[str, Any]:
 
 
 SCENARIOS = (
-    Scenario("stops", _stops),
+    Scenario("stops", _stops, makes=("stop-fifth",)),
     Scenario("stop-in-thought", _stop_in_thought, needs=("reasoning",), thinks=True),
     Scenario(
         "context",

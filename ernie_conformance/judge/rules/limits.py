@@ -65,8 +65,6 @@ def fills_the_context(reply: Reply, target: Target) -> bool:
 
 def is_not_cut_unasked(reply: Reply, target: Target) -> None:
     """Without a limit, an answer ends by itself or where the context does. Raises Broken."""
-    if any(reply.asked.get(field) is not None for field in FIELDS) or not isinstance(reply.usage, dict):
-        raise NotAsked(f"{reply.name} has a limit, or no usage")
     cut = reply.finish_reason == "length" and not fills_the_context(reply, target)
     expect(
         not cut, f"{reply.name}: cut after {reply.count('completion_tokens')} tokens, though no limit was asked for", reply
@@ -82,7 +80,7 @@ def stops_of(reply: Reply) -> list[str]:
 def holds_no_stop(reply: Reply) -> None:
     """No answer holds a stop string of its request. Raises Broken. Reasoning isn't the answer; an echo isn't either."""
     stops = stops_of(reply)
-    if not stops or reply.asked.get("echo"):
+    if not stops or reply.asked.get("echo") or reply.asked.get("include_stop_str_in_output"):
         raise NotAsked(f"{reply.name} has no stop string")
     for index in reply.indices:
         text = reply.content_of(index)
