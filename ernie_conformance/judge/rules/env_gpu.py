@@ -16,9 +16,10 @@ from ernie_conformance.judge.rules.env_facts import (
     server_here,
     version_key,
 )
-from ernie_conformance.judge.rules.env_weights import room_on, weights_on_each
+from ernie_conformance.judge.rules.env_weights import free_on, room_on, weights_on_each
 
-NO_GPU, OLD_DRIVER, HIDDEN, WRONG_CHIP, TOO_SMALL = "GPU-001", "GPU-002", "GPU-005", "GPU-004", "GPU-006"
+NO_GPU, OLD_DRIVER, OLD_CUDA, HIDDEN = "GPU-001", "GPU-002", "GPU-003", "GPU-005"
+TOO_SMALL, NO_SLICE = "GPU-006", "GPU-010"
 WHEELS = {(8, 0): "80_90", (9, 0): "80_90", (8, 6): "86_89", (8, 9): "86_89"}
 TUTORIALS_WHEEL = "80_90"
 COMPUTE_MODES = {1: "exclusive to a thread", 2: "prohibited", 3: "exclusive to a process"}
@@ -100,12 +101,11 @@ def memory_is_free(facts: Facts) -> None:
     """Before the launch: what is free must hold what the server will claim."""
     before_launch(facts)
     for device in used(facts):
+        if device["mig"]["enabled"] and not device["mig"]["slices"]:
+            raise Blocked(NO_SLICE, "MIG is on and has no slice")
         total, room = room_on(facts, device)
         taken = device["memory"]["used"]
-        if device["mig"]["enabled"]:
-            free = min(part_["free"] for part_ in device["mig"]["slices"]) if device["mig"]["slices"] else 0
-        else:
-            free = device["memory"]["free"]
+        free = free_on(facts, device)
         holders = ", ".join(_holder(p) for p in device["processes"]) or "processes of other containers, or one that died"
         expect(
             free >= room,
@@ -131,7 +131,7 @@ def is_idle(facts: Facts) -> None:
 def nobody_computes(facts: Facts) -> None:
     before_launch(facts)
     found = [f"{name(d)}: {', '.join(_holder(p) for p in d['processes'])}" for d in used(facts) if d["processes"]]
-    short = [d for d in used(facts) if d["memory"]["free"] < room_on(facts, d)[1]]
+    short = [d for d in used(facts) if free_on(facts, d) < room_on(facts, d)[1]]
     if found and short:
         raise Blocked("GPU-007", "they hold memory that the server needs")
     expect(not found, "; ".join(found))
@@ -205,10 +205,9 @@ def recommended(facts: Facts, check: str) -> None:
     else:
         if version_key(found["driver"]) < version_key(checks()["driver"]["vendor"]):
             raise Blocked(OLD_DRIVER, "the driver is too old")
+        if check == "driver_cuda" and version_key(found["cuda"]) < version_key(figures["vendor"]):
+            raise Blocked(OLD_CUDA, "the driver's CUDA is too old")
         shown, wanted = found["driver" if check == "driver" else "cuda"], figures["recommended"]
         held = version_key(shown) >= version_key(wanted)
     if not held:
         raise Broken(f"{figures['item']['en']}: found {shown}, the tutorial recommends {wanted}")
-
-
-__all__ = ["WRONG_CHIP", "gpus", "used"]

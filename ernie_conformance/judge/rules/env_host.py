@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ernie_conformance.judge.outcome import Warned, expect
+from ernie_conformance.judge.outcome import Blocked, Warned, expect
 from ernie_conformance.judge.rules.env_facts import GB, Facts, gigabytes, host, part, reaches, server_here, version_key
 
 SUITE_PYTHONS = ((3, 10), (3, 13))
@@ -65,7 +65,10 @@ def limits_are_enough(facts: Facts) -> None:
 
 
 def cpu_has_avx(facts: Facts) -> None:
-    cpu = part(facts, "system")["cpu"]
+    system = part(facts, "system")
+    if system["machine"] != "x86_64":
+        raise Blocked("HOST-003", f"{system['machine']} has no AVX")
+    cpu = system["cpu"]
     expect("avx" in (cpu["flags"] or []), f"{cpu['model'] or 'this CPU'} has no AVX; Paddle's wheels end with SIGILL there")
 
 

@@ -92,6 +92,8 @@ def paddle_sees_gpus(facts: Facts, wanted: int) -> None:
         raise Blocked(IMPORTED, "paddle is not compiled with CUDA")
     if not part(facts, "gpu").get("devices"):
         raise Blocked("GPU-001", "no GPU answers")
+    if len(part(facts, "gpu")["visible"]) < wanted:
+        raise Blocked("GPU-005", "fewer GPUs are visible than are needed")
     expect(found["devices"] >= wanted, f"paddle sees {found['devices']} GPUs, --tensor-parallel-size needs {wanted}")
 
 

@@ -39,7 +39,15 @@ def room_on(facts: Facts, device: dict[str, Any]) -> tuple[int, float]:
     slices = device["mig"]["slices"] if device["mig"]["enabled"] else []
     total = int(_slice(facts, slices)["total"]) if slices else int(device["memory"]["total"])
     granted = 0.9 if host(facts)["target"]["attached"] else number(facts, "--gpu-memory-utilization")
+    if not 0 < granted <= 1:
+        raise Blocked("COMMAND-008", f"--gpu-memory-utilization {granted:g} is no share")
     return total, total * granted
+
+
+def free_on(facts: Facts, device: dict[str, Any]) -> int:
+    """Bytes that are free on this GPU, or on the MIG slice that stands for it."""
+    slices = device["mig"]["slices"] if device["mig"]["enabled"] else []
+    return int(_slice(facts, slices)["free"] if slices else device["memory"]["free"])
 
 
 def _slice(facts: Facts, slices: list[dict[str, Any]]) -> dict[str, Any]:
