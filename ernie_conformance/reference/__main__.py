@@ -68,7 +68,7 @@ async def _serve(options: Options, api: socket.socket, metrics: socket.socket, q
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, _end, service, servers)
     async with await asyncio.start_server(_hang_up, sock=queue):
-        _announce(options, api, metrics)
+        _announce(options, api, metrics, queue)
         await asyncio.gather(servers[0].serve([api]), servers[1].serve([metrics]))
     LOG.info("Stopped.")
 
@@ -97,9 +97,10 @@ async def _hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Non
     writer.close()
 
 
-def _announce(options: Options, api: socket.socket, metrics: socket.socket) -> None:
-    port, metrics_port = api.getsockname()[1], metrics.getsockname()[1]
+def _announce(options: Options, *taken: socket.socket) -> None:
+    port, metrics_port, queue_port = (one.getsockname()[1] for one in taken)
     LOG.info("Reference server: it proves the suite, not a deployment. Model %s, speed %s.", options.model, options.speed)
+    LOG.info("Holding the port of the engine worker queue at %s:%d", options.host, queue_port)
     LOG.info("Launching metrics service at http://%s:%d/metrics", options.host, metrics_port)
     LOG.info("Launching chat completion service at http://%s:%d/v1/chat/completions", options.host, port)
     LOG.info("Launching completion service at http://%s:%d/v1/completions", options.host, port)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -126,21 +127,28 @@ def command(*extra: str, ports: list[int]) -> list[str]:
 
 @contextlib.contextmanager
 def server(*extra: str) -> Iterator[Running]:
-    """The server as a process, ready; ended with its whole group."""
-    ports = free_ports(3)
+    """The server as a process, ready, on ports of its own choice; ended with its whole group."""
     process = subprocess.Popen(
-        command(*extra, ports=ports), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, start_new_session=True
+        command(*extra, ports=[0, 0, 0]),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
     )
     try:
         assert process.stderr is not None
+        said = ""
         for line in process.stderr:
+            said += line
             if "Launching completion service" in line:
                 break
         else:
-            raise AssertionError("the server ended before it was ready")
+            raise AssertionError(f"the server ended before it was ready: {said}")
         drain = threading.Thread(target=process.stderr.read, daemon=True)
         drain.start()
-        yield Running(process, *ports)
+        names = ("chat completion service at http", "metrics service at http", "worker queue at ")
+        found = [re.search(rf"{name}\S*?:(\d+)", said) for name in names]
+        yield Running(process, *(int(one[1]) for one in found if one))
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import time
@@ -290,3 +291,15 @@ async def test_a_prompt_at_the_limit_works_and_one_beyond_is_refused() -> None:
         assert "200" in refused.json()["error"]["message"]
     huge = await client.post("/v1/chat/completions", content=json.dumps({"messages": user("a b " * 10**6)}).encode())
     assert huge.json()["error"]["code"] == "context_length_exceeded"
+
+
+async def test_who_comes_first_is_served_first() -> None:
+    client = app_client(max_num_seqs=1)
+    served: list[int] = []
+
+    async def one(number: int) -> None:
+        await ask(client, "hi", max_tokens=30 - 5 * number)  # the later, the shorter: it must not overtake
+        served.append(number)
+
+    await asyncio.gather(*(one(number) for number in range(5)))
+    assert served == [0, 1, 2, 3, 4]
