@@ -18,6 +18,22 @@ from ernie_conformance.suite.items import needs_of
 from ernie_conformance.targets import Target
 from ernie_conformance.wire.evidence import Evidence
 
+# Where the rows of a catalogue's area stand: in rows/, by the same name or another.
+ROW_AREAS = {
+    "framing": ("streaming",),
+    "chunks": ("streaming", "schema"),
+    "usage": ("schema", "streaming"),
+    "finish": ("limits",),
+    "reasoning": ("reasoning",),
+    "text": ("twins",),
+    "sampling": ("parameters",),
+    "errors": ("errors",),
+    "vision": ("vision",),
+    "chat": ("conversation",),
+    "concurrency": ("concurrency",),
+    "auxiliary": ("auxiliary", "completions"),
+    "tools": ("tools",),
+}
 PATIENCE = 120.0  # seconds for one fault: every wait within is bounded by the target's time-outs
 
 
@@ -28,8 +44,10 @@ async def gather_against(target: Target, base_url: str, metrics_url: str, names:
 
 
 def names_for(fault: Fault, cases: Sequence[Case]) -> set[str]:
-    """What must be asked so that the fault's row can see it."""
-    return set(fault.needs).union(*(needs_of(case) for case in cases if case.row.id == fault.row))
+    """What must be asked so that the fault's row can see it; all of its area when that names nothing."""
+    named = set(fault.needs).union(*(needs_of(case) for case in cases if case.row.id == fault.row))
+    areas = ROW_AREAS.get(fault.area, ())
+    return named or set().union(*(needs_of(case) for case in cases if case.row.area in areas and not case.row.disruptive))
 
 
 async def _scored(
