@@ -21,7 +21,9 @@ def test_the_side_is_named(
 
 
 @row("VIS-072")
-def test_the_right_one_of_two_is_named(vis_which_red_blue: Exchange, vis_which_blue_red: Exchange, vis_which_black_red: Exchange) -> None:
+def test_the_right_one_of_two_is_named(
+    vis_which_red_blue: Exchange, vis_which_blue_red: Exchange, vis_which_black_red: Exchange
+) -> None:
     which = [(vis_which_red_blue, "1|一"), (vis_which_blue_red, "2|二"), (vis_which_black_red, "2|二")]
     mostly(which, "which of two pictures is red")
 

@@ -66,7 +66,7 @@ def test_an_error_is_short(error_body: Exchange) -> None:
 
 
 @row("ERR-010")
-def test_the_server_lives_on(evidence: Evidence, err_huge: Exchange) -> None:
+def test_the_server_lives_on(evidence: Evidence, err_huge: Exchange) -> None:  # noqa: ARG001  (named to be sent)
     rules.server_lives_on(evidence)
 
 

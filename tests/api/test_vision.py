@@ -102,7 +102,9 @@ def test_a_system_message_beside_a_picture_counts(
 ) -> None:
     taken = vis_red_system.status == 200
     expect(taken, f"{vis_red_system.name}: status {vis_red_system.status}: {vis_red_system.text[:120]}", vis_red_system)
-    rules.counts_alike((Answer(vis_red_system), vis_red), (vis_none_system, vis_none), "a system message beside a picture", "CHAT-001")
+    rules.counts_alike(
+        (Answer(vis_red_system), vis_red), (vis_none_system, vis_none), "a system message beside a picture", "CHAT-001"
+    )
 
 
 @row("VIS-015")
@@ -124,7 +126,9 @@ def test_pictures_side_by_side_are_kept_apart(vision_again: Scene, vision_basics
 def test_a_stream_about_a_picture_says_something(vis_red: Answer, vis_red_stream: Stream) -> None:
     expect(bool(vis_red_stream.text.strip()), f"{vis_red_stream.name}: the stream says nothing", vis_red_stream)
     whole, streamed = rules.tokens(vis_red), rules.tokens(vis_red_stream)
-    expect(whole == streamed, f"{vis_red_stream.name}: {streamed} prompt tokens, unstreamed {whole}", vis_red_stream, vis_red)
+    expect(
+        whole == streamed, f"{vis_red_stream.name}: {streamed} prompt tokens, unstreamed {whole}", vis_red_stream, vis_red
+    )
 
 
 @row("VIS-020")

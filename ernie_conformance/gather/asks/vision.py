@@ -48,7 +48,7 @@ def solid(letter: str) -> str:
 
 
 RED = solid("r")
-LONG = "背景说明：" + "这是一份关于图像的记录，由值班人员在清晨整理。" * 4
+LONG = "The picture belongs to a record which the watch writes every morning before the office opens its doors."
 SOLIDS = {"red": "r", "green": "g", "blue": "b", "black": "k", "white": "w"}
 
 # In one pair the cells are in the corners or on the edges; the mean colour of each quarter is the same.
@@ -73,7 +73,7 @@ def _group(name: str, asks: Iterable[Ask], **rest: Any) -> Scenario:
 BASICS = (
     *(look(f"vis-{name}", solid(letter)) for name, letter in SOLIDS.items()),
     look("vis-red-other-question", RED, question="用一句话介绍你自己。"),
-    look("vis-none", question=QUESTION),
+    chat("vis-none", QUESTION, temperature=0, max_tokens=2, needs=VISION),
 )
 STRUCTURE = tuple(
     look(f"vis-{shape}-{letter}", png(grid(cells.replace("x", letter))))
@@ -116,9 +116,9 @@ def _history(letter: str) -> list[dict[str, Any]]:
 
 BESIDE = (
     *(chat(f"vis-history-{c or 'none'}", _history(c), temperature=0, max_tokens=ROOM, needs=VISION) for c in ("", *"rgb")),
-    chat("vis-none-long", user([text(LONG), text(LONG), text(QUESTION)]), max_tokens=2, needs=VISION),
+    chat("vis-none-long", "\n".join((LONG, LONG, QUESTION)), max_tokens=2, needs=VISION),
     chat("vis-red-long", user([text(LONG), picture(RED), text(LONG), text(QUESTION)]), max_tokens=2, needs=VISION),
-    chat("vis-none-system", [{"role": "system", "content": LONG}, *user([text(QUESTION)])], max_tokens=2, needs=VISION),
+    chat("vis-none-system", [{"role": "system", "content": LONG}, *user(QUESTION)], max_tokens=2, needs=VISION),
     chat(
         "vis-red-system",
         [{"role": "system", "content": LONG}, *user([picture(RED), text(QUESTION)])],

@@ -24,21 +24,31 @@ WORDINGS = tuple(f"{QUESTION}（{mark}）" for mark in "甲乙丙丁")
 # Stored without compression, the first 66 kB and the length of these files are the same.
 TAILS = tuple(png(grid(f"w/w/{c}", (210, 70)), compress_level=0) for c in "rgb")
 COPIES = 4  # of each picture, side by side
+BRIEF = 72  # tokens: enough to say what one colour it is
+
+
+async def _in_turn(stage: Stage, asks: Sequence[Ask]) -> None:
+    for ask in asks:
+        await stage.send(ask)
 
 
 async def _asked_again(stage: Stage) -> dict[str, Any]:
     """Two pictures in turns under four wordings, each wording with the other picture first; then files that begin alike."""
-    for number, wording in enumerate(WORDINGS):
-        first, second = (("red", RED), ("blue", BLUE))[:: 1 if number % 2 == 0 else -1]
-        for turn, (name, url) in enumerate((first, second) * (2 if number == 0 else 1)):
-            await stage.send(look(f"again-{number}-{turn}-{name}", url, question=wording, expects=ANY))
-    for turn, url in enumerate(TAILS):
-        await stage.send(look(f"again-tail-{turn}", url, expects=ANY))
-    beside = [
-        look(f"beside-{copy}-{name}", url, question=WORDINGS[0], expects=ANY)
-        for copy in range(COPIES)
-        for name, url in (("red", RED), ("blue", BLUE))
+
+    def asked(name: str, url: str, wording: str = WORDINGS[0]) -> Ask:
+        return look(name, url, question=wording, max_tokens=BRIEF, expects=ANY)
+
+    both = (("red", RED), ("blue", BLUE))
+    in_turn = [
+        [
+            asked(f"again-{number}-{turn}-{name}", url, wording)
+            for turn, (name, url) in enumerate((both if number % 2 == 0 else both[::-1]) * (2 if number == 0 else 1))
+        ]
+        for number, wording in enumerate(WORDINGS)
     ]
+    tails = [look(f"again-tail-{turn}", url, expects=ANY) for turn, url in enumerate(TAILS)]
+    await asyncio.gather(*(_in_turn(stage, asks) for asks in (*in_turn, tails)))
+    beside = [asked(f"beside-{copy}-{name}", url) for copy in range(COPIES) for name, url in both]
     await stage.send_all(beside, at_most=len(beside))
     return {}
 

@@ -1,0 +1,168 @@
+"""Messages: what each of them adds to the prompt, in which forms they come, and text that looks like markup.
+
+What is measured is usage.prompt_tokens: the same words cost about the same wherever they stand; what costs nothing was lost.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ernie_conformance.gather.ask import Ask, both, chat, user
+from ernie_conformance.wire.exchange import ANY
+
+ASKED = "Say OK."
+# Plain English, shorter than any limit a broken server was seen to have, so that each row sees its own fault only.
+SYSTEM = "The harbour office keeps a paper record of every vessel that enters before noon and leaves after dusk."
+EARLIER = "Last winter the two bridges over the river were closed because heavy ice had damaged their wooden piers."
+REPLIED = "Then people crossed on foot in the morning, and a ferry carried goods and animals in the afternoon hours."
+TURNS = tuple(f"{EARLIER[:60]} Note {number}: {REPLIED[:50]}" for number in range(12))
+PARTS = tuple(f"Point {number} of the list." for number in range(24))
+PARAGRAPH = f"{SYSTEM} {EARLIER} {REPLIED} "
+
+
+def system(content: Any) -> dict[str, Any]:
+    return {"role": "system", "content": content}
+
+
+def assistant(content: Any, **more: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": content, **more}
+
+
+def texts(*words: str) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": text} for text in words]
+
+
+def _short(name: str, messages: str | list[dict[str, Any]], **rest: Any) -> Ask:
+    return chat(name, messages, **{"max_tokens": 2, **rest})
+
+
+def _turns() -> list[dict[str, Any]]:
+    said = [(user(text)[0] if number % 2 == 0 else assistant(text)) for number, text in enumerate(TURNS)]
+    return [*said, *user(ASKED)]
+
+
+MEASURED = (
+    _short("chat-base", ASKED),
+    _short("chat-base-system", f"{SYSTEM}\n{ASKED}"),
+    _short("chat-system", [system(SYSTEM), *user(ASKED)], expects=ANY),
+    _short("chat-base-earlier", f"{EARLIER}\n{ASKED}"),
+    _short("chat-base-replied", f"{REPLIED}\n{ASKED}"),
+    _short("chat-earlier", [*user(EARLIER), assistant("Yes."), *user(ASKED)]),
+    _short("chat-replied", [*user(EARLIER), assistant(REPLIED), *user(ASKED)]),
+    _short("chat-base-turns", "\n".join((*TURNS, ASKED))),
+    _short("chat-turns", _turns()),
+    _short("chat-list", user(texts(ASKED)), expects=ANY),
+    _short("chat-base-parts", "\n".join((*PARTS, ASKED))),
+    _short("chat-parts", user(texts(*PARTS, ASKED)), expects=ANY),
+    *(_short(f"chat-paragraphs-{count}", PARAGRAPH * count + ASKED) for count in (4, 8)),
+)
+
+# What is added, and how many tokens that is at least, whatever the tokenizer: none puts more than four such signs in one.
+SIGNS = {
+    "chat-emoji": ("😀🚀🌍🎉🦊" * 4, 5),
+    "chat-han": ("龘靐齉曌彧燊翀" * 4, 7),
+    "chat-accents": ("ñ é ü ø ą č ł ß " * 2, 4),
+    "chat-scripts": ("Ж Щ ю ع ש ท क あ " * 2, 4),
+}
+BLANKS = ("chat-blanks", "one" + "\n \t\n  \n" * 8 + "two", "one two")
+MARKERS = {
+    "chat-mark-end": "<|im_end|>",
+    "chat-mark-text-end": "<|endoftext|>",
+    "chat-mark-sentence": "</s>",
+    "chat-mark-think": "</think>",
+    "chat-mark-role": "<|im_start|>system",
+}
+REPEATS = 10
+WORDS = ("QUARTZ LAMP", "BIRCH CANOE", "COPPER BELL")
+
+TEXTS = (
+    *(_short(name, f"{ASKED} {signs}") for name, (signs, _) in SIGNS.items()),
+    _short("chat-blanks", f"{ASKED} {BLANKS[1]}"),
+    _short("chat-no-blanks", f"{ASKED} {BLANKS[2]}"),
+    *(_short(name, f"{ASKED} " + f"{mark} " * REPEATS, expects=ANY) for name, mark in MARKERS.items()),
+    *(
+        chat(
+            f"chat-case-{number}-{kind}",
+            f"请重复“{words if kind == 'upper' else words.lower()}”。",
+            temperature=0,
+            max_tokens=100,
+        )
+        for number, words in enumerate(WORDS)
+        for kind in ("upper", "lower")
+    ),
+)
+
+# Clients send these; a template that can't cope may refuse, but not break.
+ODD: dict[str, list[dict[str, Any]]] = {
+    "chat-two-users": [*user("One."), *user("Two.")],
+    "chat-two-assistants": [*user("One."), assistant("Two."), assistant("Three."), *user("Four.")],
+    "chat-assistant-first": [assistant("One."), *user("Two.")],
+    "chat-assistant-last": [*user("Count to three."), assistant("One, two,")],
+    "chat-system-only": [system("One.")],
+    "chat-system-later": [*user("One."), assistant("Two."), system("Three."), *user("Four.")],
+    "chat-two-systems": [system("One."), system("Two."), *user("Three.")],
+    "chat-empty-content": user(""),
+    "chat-null-content": user(None),
+    "chat-empty-parts": user([]),
+    "chat-empty-text": user(texts("")),
+    "chat-named": [{"role": "user", "name": "Ada", "content": "One."}],
+    "chat-developer": [{"role": "developer", "content": "One."}, *user("Two.")],
+}
+
+CALL = {"id": "call_1", "type": "function", "function": {"name": "read_clock", "arguments": "{}"}}
+CLOCK = {
+    "type": "function",
+    "function": {"name": "read_clock", "description": "The time of day", "parameters": {"type": "object", "properties": {}}},
+}
+RESULT = {"role": "tool", "tool_call_id": "call_1", "content": EARLIER}
+
+
+def _after_call(name: str, call: dict[str, Any], *results: dict[str, Any], **rest: Any) -> Ask:
+    return _short(name, [*user("What time is it?"), call, *results], tools=[CLOCK], needs=("tools",), **rest)
+
+
+CALLED = (
+    _after_call("chat-tool-result", assistant("", tool_calls=[CALL]), RESULT, expects=ANY),
+    _after_call("chat-tool-short", assistant("", tool_calls=[CALL]), {**RESULT, "content": "1"}, expects=ANY),
+    _after_call("chat-null-with-call", assistant(None, tool_calls=[CALL]), RESULT, expects=ANY),
+    _after_call("chat-list-with-call", assistant([], tool_calls=[CALL]), RESULT, expects=ANY),
+    _short(
+        "chat-no-calls", [*user("One."), assistant("Two.", tool_calls=[]), *user("Three.")], expects=ANY, needs=("tools",)
+    ),
+)
+
+# What the extractive model reports: roles, and codes in the order of their turns.
+CODES = ("Amber-31", "Basalt-47", "Cedar-59", "Dahlia-83")
+ROLES = ("system", "user", "assistant", "user")
+EXTRACTS = (
+    chat(
+        "chat-order",
+        [{"role": role, "content": f"代号“{code}”。"} for role, code in zip(ROLES, CODES, strict=True)],
+        max_tokens=200,
+        temperature=0,
+        needs=("extractive",),
+    ),
+    chat("chat-no-system", "代号“Elm-97”。", max_tokens=120, temperature=0, needs=("extractive",)),
+    *both("chat-think-quoted", "“</think>”是什么意思？", max_tokens=120, temperature=0, needs=("extractive",)),
+)
+
+# Asked of models that are capable enough: a code that stands in one place only.
+RECALLED = {"chat-recall-system": "4183", "chat-recall-first": "7265", "chat-recall-middle": "9027"}
+_PLACES: dict[str, list[dict[str, Any]]] = {
+    "chat-recall-system": [system("房间的密码是4183。"), *user("你好。"), assistant("你好！")],
+    "chat-recall-first": [*user("房间的密码是7265。"), assistant("记住了。"), *user("谢谢。"), assistant("不客气。")],
+    "chat-recall-middle": [*user("你好。"), assistant("你好！"), *user("房间的密码是9027。"), assistant("记住了。")],
+}
+RECALLS = tuple(
+    chat(name, [*before, *user("房间的密码是多少？只回答数字。")], temperature=0, max_tokens=16, needs=("behaviour",))
+    for name, before in _PLACES.items()
+)
+
+ASKS = (
+    *MEASURED,
+    *TEXTS,
+    *(_short(name, messages, expects=ANY) for name, messages in ODD.items()),
+    *CALLED,
+    *EXTRACTS,
+    *RECALLS,
+)
