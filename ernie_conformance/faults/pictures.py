@@ -12,6 +12,8 @@ from PIL import Image, ImageOps
 from ernie_conformance.faults.fault import Ask
 from ernie_conformance.faults.questions import is_image, parts
 
+MOST_PIXELS = 2_500_000  # beyond, painting takes so long that the delay would be a fault of its own
+
 Paint = Callable[[Image.Image], Image.Image]
 
 
@@ -49,7 +51,7 @@ def opened(url: str) -> Image.Image | None:
 def data_uri(image: Image.Image) -> str:
     """A picture as a PNG data URI."""
     out = io.BytesIO()
-    image.save(out, "PNG")
+    image.save(out, "PNG", compress_level=1)
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode("ascii")
 
 
@@ -60,18 +62,26 @@ def with_url(part: Any, url: str) -> Any:
 
 
 def painted(paint: Paint, only: Callable[[Image.Image], bool] = lambda _: True) -> Ask:
-    """Send each picture that `only` picks as `paint` makes it; others stay byte for byte."""
+    """Send each picture that `only` picks as `paint` makes it; others stay byte for byte, and so do very large ones."""
 
     def change(part: Any) -> Any:
         image = opened(url_of(part))
-        return with_url(part, data_uri(paint(image))) if image is not None and only(image) else part
+        if image is None or image.width * image.height > MOST_PIXELS or not only(image):
+            return part
+        return with_url(part, data_uri(paint(image)))
 
     return parts(lambda found: [change(part) for part in found])
 
 
 def rgb(image: Image.Image) -> Image.Image:
-    """As a viewer shows it, without alpha."""
-    return ImageOps.exif_transpose(image).convert("RGB")
+    """As a viewer shows it: upright, on white where it is transparent."""
+    upright = ImageOps.exif_transpose(image)
+    return on_ground(upright, (255, 255, 255, 255)) if has_alpha(upright) else upright.convert("RGB")
+
+
+def on_ground(image: Image.Image, colour: tuple[int, int, int, int]) -> Image.Image:
+    """Transparency filled with one colour."""
+    return Image.alpha_composite(Image.new("RGBA", image.size, colour), image.convert("RGBA")).convert("RGB")
 
 
 def as_stored(image: Image.Image) -> Image.Image:
@@ -106,9 +116,8 @@ def upper_left(image: Image.Image) -> Image.Image:
 
 
 def on_black(image: Image.Image) -> Image.Image:
-    """Transparency dropped with the colours beneath it: transparent becomes black."""
-    ground = Image.new("RGBA", image.size, (0, 0, 0, 255))
-    return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+    """Transparent becomes black."""
+    return on_ground(image, (0, 0, 0, 255))
 
 
 def inverted(image: Image.Image) -> Image.Image:

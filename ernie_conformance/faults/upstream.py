@@ -45,6 +45,26 @@ async def _next(wire: h11.Connection, reader: asyncio.StreamReader) -> h11.Event
         wire.receive_data(await reader.read(READ))
 
 
+async def _answered(
+    wire: h11.Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: Request, host: str
+) -> h11.Response:
+    """Send `request` and wait for the head of its answer."""
+    try:
+        writer.write(wire.send(_head(request, host)) or b"")
+        if request.body:
+            writer.write(wire.send(h11.Data(data=request.body)) or b"")
+        writer.write(wire.send(h11.EndOfMessage()) or b"")
+        await writer.drain()
+        head = await _next(wire, reader)
+        while isinstance(head, h11.InformationalResponse):
+            head = await _next(wire, reader)
+    except (h11.RemoteProtocolError, ConnectionError) as error:
+        raise Cut from error
+    if not isinstance(head, h11.Response):
+        raise Cut
+    return head
+
+
 async def _pieces(wire: h11.Connection, reader: asyncio.StreamReader, started: float) -> AsyncIterator[Piece]:
     clock = asyncio.get_running_loop().time
     try:
@@ -65,18 +85,7 @@ async def asking(base_url: str, request: Request) -> AsyncIterator[Live]:
         raise Cut from error
     wire = h11.Connection(h11.CLIENT, max_incomplete_event_size=1 << 20)
     try:
-        writer.write(wire.send(_head(request, address.netloc)) or b"")
-        if request.body:
-            writer.write(wire.send(h11.Data(data=request.body)) or b"")
-        writer.write(wire.send(h11.EndOfMessage()) or b"")
-        await writer.drain()
-        head = await _next(wire, reader)
-        while isinstance(head, h11.InformationalResponse):
-            head = await _next(wire, reader)
-        if not isinstance(head, h11.Response):
-            raise Cut
+        head = await _answered(wire, reader, writer, request, address.netloc)
         yield Live(head.status_code, _text(head.headers.raw_items()), _pieces(wire, reader, started))
-    except (h11.RemoteProtocolError, ConnectionError) as error:
-        raise Cut from error
     finally:
         writer.close()

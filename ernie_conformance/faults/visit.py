@@ -77,7 +77,7 @@ class Wire:
         """Break the connection with a RST."""
         self.reusable = False
         sock = self._writer.get_extra_info("socket")
-        if sock is not None:
+        if sock is not None and sock.fileno() >= 0:  # else the client has closed already
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
         self._writer.transport.abort()
 

@@ -85,28 +85,35 @@ def _no_text_parts(found: list[Any]) -> list[Any]:
 
 
 FAULTS: tuple[Fault, ...] = (
-    question("chat-history-dropped", "", messages(lambda found: found[-1:]), where=where.chat),
-    question("chat-system-ignored", "", messages(_without("system")), where=where.chat),
+    question("chat-history-dropped", "CHAT-002", messages(lambda found: found[-1:]), where=where.chat),
+    question("chat-system-ignored", "CHAT-001", messages(_without("system")), where=where.chat),
     rewrite(
-        "chat-consecutive-user-500", "", refused(500, "Conversation roles must alternate user/assistant"), where=_repeats
+        "chat-consecutive-user-500",
+        "CHAT-014",
+        refused(500, "Conversation roles must alternate user/assistant"),
+        where=_repeats,
     ),
-    rewrite("chat-null-content-rejected", "", refused(400, "invalid message content type: <nil>"), where=_null_with_calls),
-    question("chat-special-token-injection", "", messages(_said(lambda said: CONTROL.sub("", said))), where=where.chat),
-    rewrite("chat-empty-list-rejected", "", refused(400, "content: list is empty"), where=_empty_lists),
+    rewrite(
+        "chat-null-content-rejected", "CHAT-015", refused(400, "invalid message content type: <nil>"), where=_null_with_calls
+    ),
+    question(
+        "chat-special-token-injection", "CHAT-012", messages(_said(lambda said: CONTROL.sub("", said))), where=where.chat
+    ),
+    rewrite("chat-empty-list-rejected", "CHAT-016", refused(400, "content: list is empty"), where=_empty_lists),
     rewrite(
         "chat-literal-think-in-user-text",
-        "",
+        "CHAT-022",
         chain(
             answers(change("choices.*.message.content", text(lambda said: said.partition("</think>")[2]))),
             streams(until(lambda frame: b"</think>" in frame.raw)),
         ),
         where=_quotes_think,
     ),
-    question("chat-tool-role-unsupported", "", messages(_without("tool")), where=where.chat),
-    rewrite("chat-empty-prompt-error", "", refused(500, "Prompt cannot be empty"), where=_empty_content),
+    question("chat-tool-role-unsupported", "CHAT-017", messages(_without("tool")), where=where.chat),
+    rewrite("chat-empty-prompt-error", "CHAT-014", refused(500, "Prompt cannot be empty"), where=_empty_content),
     question(
         "own-history-cut",
-        "",
+        "CHAT-004",
         messages(lambda found: found[:1] + found[-1:] if len(found) > 4 else found),
         where=where.chat,
         title="long histories lose their middle",
@@ -114,7 +121,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-history-reversed",
-        "",
+        "CHAT-021",
         messages(lambda found: [*found[:-1][::-1], *found[-1:]]),
         where=where.chat,
         title="the history is read backwards",
@@ -122,7 +129,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-assistant-turns-lost",
-        "",
+        "CHAT-003",
         messages(_without("assistant")),
         where=where.chat,
         title="what the assistant said is dropped",
@@ -130,7 +137,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-system-last",
-        "",
+        "CHAT-020",
         messages(lambda found: sorted(found, key=lambda m: m.get("role") == "system")),
         where=where.chat,
         title="the system message is moved to the end",
@@ -138,7 +145,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-roles-flattened",
-        "",
+        "CHAT-020",
         messages(_each(lambda m: {**m, "role": "user"} if m.get("role") in ("system", "assistant") else m)),
         where=where.chat,
         title="every message becomes the user's",
@@ -146,7 +153,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-text-parts-first-only",
-        "",
+        "CHAT-006",
         parts(_first_text_alone),
         where=where.chat,
         title="only the first text part is read",
@@ -154,7 +161,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-text-parts-dropped",
-        "",
+        "CHAT-006",
         parts(_no_text_parts),
         where=lambda r: _text_parts(r) > 1,
         title="content parts with text are dropped",
@@ -162,7 +169,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-list-content-refused",
-        "",
+        "CHAT-005",
         refused(422, "content: str type expected"),
         where=lambda r: _text_parts(r) > 0 and not where.image_urls(r),
         title="content as a list is refused",
@@ -170,7 +177,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-prompt-truncated",
-        "",
+        "CHAT-008",
         messages(_said(lambda said: said[:200])),
         where=where.chat,
         title="each message is cut at 200 characters",
@@ -178,7 +185,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-prompt-lower",
-        "",
+        "CHAT-010",
         messages(_said(str.lower)),
         where=where.chat,
         title="prompts are lower-cased",
@@ -186,7 +193,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-prompt-ascii",
-        "",
+        "CHAT-009",
         messages(_said(lambda said: said.encode("ascii", "ignore").decode())),
         where=where.chat,
         title="characters beyond ASCII are dropped from prompts",
@@ -194,7 +201,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-prompt-emoji-lost",
-        "",
+        "CHAT-009",
         messages(_said(lambda said: re.sub("[\U00010000-\U0010ffff]", "", said))),
         where=where.chat,
         title="emoji are dropped from prompts",
@@ -202,7 +209,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-prompt-stripped",
-        "",
+        "CHAT-011",
         messages(_said(lambda said: " ".join(said.split()))),
         where=where.chat,
         title="white space in prompts is folded",
@@ -210,7 +217,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-system-refused",
-        "",
+        "CHAT-001",
         refused(400, "system role not supported"),
         where=where.has_role("system"),
         title="system messages are refused",
@@ -218,7 +225,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-assistant-last-500",
-        "",
+        "CHAT-014",
         refused(500, "last message must be from user"),
         where=_assistant_last,
         title="an assistant prefix is a server error",
@@ -226,7 +233,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-roles-unchecked",
-        "",
+        "ERR-019",
         errors(status(500)),
         where=lambda r: bool(set(map(str, where.roles(r))) - {"system", "user", "assistant", "tool", "developer"}),
         title="an unknown role is a server error",
@@ -234,7 +241,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-name-in-text",
-        "",
+        "CHAT-007",
         messages(_said(lambda said: f"Human: {said}")),
         where=where.chat,
         title="the template adds words of its own",
@@ -242,7 +249,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-empty-system-added",
-        "",
+        "CHAT-020",
         messages(lambda found: [{"role": "system", "content": "You are a helpful assistant."}, *found]),
         where=lambda r: where.chat(r) and bool(where.messages(r)) and "system" not in where.roles(r),
         title="a system message nobody sent",

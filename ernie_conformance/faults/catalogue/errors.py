@@ -129,82 +129,88 @@ def _bare_body(request: Request) -> bool:
 
 
 FAULTS: tuple[Fault, ...] = (
-    rewrite("err-200-with-error-body", "", errors(status(200))),
-    behaviour("err-hang-after-bad-image", "", _hangs_after_bad_image),
-    rewrite("err-500-for-client-error", "", _is_client_error(status(500))),
+    rewrite("err-200-with-error-body", "ERR-003", errors(status(200))),
+    behaviour("err-hang-after-bad-image", "ERR-010", _hangs_after_bad_image),
+    rewrite("err-500-for-client-error", "ERR-002", _is_client_error(status(500))),
     rewrite(
-        "err-midstream-unparseable", "", _fails_midway(b'data: {"object":"error","message":"engine died","code":500}\n\n')
+        "err-midstream-unparseable",
+        "STREAM-003",
+        _fails_midway(b'data: {"object":"error","message":"engine died","code":500}\n\n'),
     ),
     rewrite("err-stream-200-too-long", "LIMIT-014", _as_stream, where=where.streamed),
-    behaviour("err-unknown-model-200", "", _model_ignored, where=where.chat),
+    behaviour("err-unknown-model-200", "ERR-012", _model_ignored, where=where.chat),
     rewrite(
         "err-body-not-openai",
-        "",
+        "ERR-004",
         error_bodies(lambda v: {"detail": [{"loc": ["body"], "msg": message_of(v), "type": "value_error"}]}),
     ),
-    rewrite("err-generic-message", "", reworded(lambda _: "Internal error during processing")),
-    rewrite("err-plain-text", "", errors(instead(500, b"Internal Server Error", "text/plain; charset=utf-8"))),
-    rewrite("own-error-empty-body", "", errors(instead(400, b"")), title="refusals have no body", severity="medium"),
+    rewrite("err-generic-message", "ERR-008", reworded(lambda _: "Internal error during processing")),
+    rewrite("err-plain-text", "ERR-004", errors(instead(500, b"Internal Server Error", "text/plain; charset=utf-8"))),
+    rewrite("own-error-empty-body", "ERR-004", errors(instead(400, b"")), title="refusals have no body", severity="medium"),
     rewrite(
         "own-error-html",
-        "",
+        "ERR-004",
         errors(instead(400, b"<html><h1>Bad Request</h1></html>", "text/html")),
         title="refusals are HTML pages",
         severity="medium",
     ),
     rewrite(
         "own-error-as-text",
-        "",
+        "ERR-004",
         error_bodies(lambda v: {"error": message_of(v)}),
         title="error is bare text",
         severity="medium",
     ),
-    rewrite("own-error-message-empty", "", reworded(lambda _: ""), title="errors say nothing", severity="medium"),
+    rewrite("own-error-message-empty", "ERR-004", reworded(lambda _: ""), title="errors say nothing", severity="medium"),
     rewrite(
         "own-error-trace",
-        "",
+        "ERR-007",
         reworded(lambda said: f"{said}\n{TRACE}"),
         title="errors show a stack and paths",
         severity="high",
     ),
-    rewrite("own-error-type-missing", "", error_bodies(_untyped), title="errors have no type", severity="low"),
+    rewrite("own-error-type-missing", "ERR-005", error_bodies(_untyped), title="errors have no type", severity="low"),
     rewrite(
         "own-error-echoes-body",
-        "",
+        "ERR-009",
         reworded(lambda said: said + " input: " + "x" * 20000),
         title="errors repeat the whole input",
         severity="medium",
     ),
     rewrite(
         "own-midstream-plain-text",
-        "",
+        "SSE-002",
         _fails_midway(b"Internal Server Error"),
         title="a failure in mid-stream is loose text",
         severity="high",
     ),
     rewrite(
         "own-midstream-silent",
-        "",
+        "STREAM-005",
         _fails_midway(DONE),
         title="a failure in mid-stream looks like an end",
         severity="critical",
     ),
     rewrite(
         "own-midstream-message-as-text",
-        "",
+        "STREAM-001",
         _fails_midway(
             b'data: {"choices":[{"index":0,"delta":{"content":"Error: engine died"},"finish_reason":"stop"}]}\n\n' + DONE
         ),
         title="a failure in mid-stream is said as content",
         severity="high",
     ),
-    rewrite("own-status-403", "", _is_client_error(status(403)), title="every refusal is 403", severity="low"),
+    rewrite("own-status-403", "ERR-021", _is_client_error(status(403)), title="every refusal is 403", severity="low"),
     rewrite(
-        "own-refused-with-retry", "", _is_client_error(status(503)), title="client errors look temporary", severity="medium"
+        "own-refused-with-retry",
+        "ERR-002",
+        _is_client_error(status(503)),
+        title="client errors look temporary",
+        severity="medium",
     ),
     rewrite(
         "own-method-500",
-        "",
+        "ERR-015",
         refused(500, "method"),
         where=lambda r: (
             r.method not in ("GET", "POST", "HEAD", "OPTIONS") or (r.method == "GET" and r.path.endswith("/completions"))
@@ -214,7 +220,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-route-200",
-        "",
+        "ERR-013",
         instead(200, b"<html>welcome</html>", "text/html"),
         where=lambda r: not any(known in r.path for known in ("completions", "models", "health", "metrics")),
         title="unknown routes answer 200",
@@ -222,16 +228,18 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-bad-json-500",
-        "",
+        "ERR-002",
         refused(500, "JSONDecodeError"),
         where=_bare_body,
         title="malformed JSON is a server error",
         severity="high",
     ),
-    behaviour("own-bad-json-kills", "", _dies_of_bad_json, title="malformed JSON kills the server", severity="critical"),
+    behaviour(
+        "own-bad-json-kills", "WIRE-001", _dies_of_bad_json, title="malformed JSON kills the server", severity="critical"
+    ),
     behaviour(
         "own-refusal-hangs",
-        "",
+        "WIRE-001",
         _slow_to_refuse,
         where=where.method("POST"),
         title="wrong requests are never answered",
@@ -239,7 +247,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-empty-messages-200",
-        "",
+        "ERR-001",
         instead(
             200, compact({"id": "chatcmpl-0", "object": "chat.completion", "created": 0, "model": "null", "choices": []})
         ),
@@ -265,14 +273,14 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-error-stack-on-5xx",
-        "",
+        "ERR-004",
         errors(bodies(lambda body: body + TRACE.encode())),
         title="loose bytes after the error's JSON",
         severity="medium",
     ),
     rewrite(
         "own-error-content-type",
-        "",
+        "ERR-006",
         errors(header("content-type", "text/plain")),
         title="error JSON is declared as text",
         severity="medium",

@@ -37,46 +37,49 @@ from ernie_conformance.faults.pictures import painted, url_of
 from ernie_conformance.faults.questions import images, is_image, messages, parts
 
 FAULTS: tuple[Fault, ...] = (
-    behaviour("vis-cache-wrong-image", "", keyed(without_pictures), where=with_images),
-    question("vis-image-ignored", "", images(lambda _: []), where=with_images),
-    behaviour("vis-second-identical-crash", "", second_time_500, where=with_images),
-    behaviour("vis-tiny-crash", "", tiny_kills),
+    behaviour("vis-cache-wrong-image", "VIS-015", keyed(without_pictures), where=with_images),
+    question("vis-image-ignored", "VIS-001", images(lambda _: []), where=with_images),
+    behaviour("vis-second-identical-crash", "VIS-016", second_time_500, where=with_images),
+    behaviour("vis-tiny-crash", "VIS-030", tiny_kills),
     rewrite(
         "vis-bad-base64-500",
-        "",
+        "ERR-002",
         errors(status(500)),
         where=lambda r: any(is_data(u) and pictures.data_of(u) is None for u in where.image_urls(r)),
     ),
-    rewrite("vis-corrupt-500", "", errors(status(500)), where=bad_image),
+    rewrite("vis-corrupt-500", "ERR-002", errors(status(500)), where=bad_image),
     rewrite(
         "vis-data-uri-rejected",
-        "",
+        "WIRE-002",
         refused(400, "illegal base64 data at input byte 4"),
         where=lambda r: any(map(is_data, where.image_urls(r))),
     ),
-    question("vis-multi-image-last-only", "", images(lambda found: found[-1:]), where=two_images),
-    question("vis-order-stacked", "", parts(all_images_first), where=with_images),
-    question("vis-exif-ignored", "", painted(pictures.as_stored, pictures.is_turned), where=with_images),
+    question("vis-multi-image-last-only", "VIS-009", images(lambda found: found[-1:]), where=two_images),
+    question("vis-order-stacked", "VIS-061", parts(all_images_first), where=with_images),
+    question("vis-exif-ignored", "VIS-026", painted(pictures.as_stored, pictures.is_turned), where=with_images),
     rewrite(
         "vis-system-message",
-        "",
+        "VIS-014",
         refused(400, "Prompting with images is incompatible with system messages"),
         where=where.both(with_images, where.has_role("system")),
     ),
-    rewrite("vis-too-many-images", "", errors(empty_answer), where=where.images(MANY + 1)),
+    rewrite("vis-too-many-images", "VIS-035", errors(empty_answer), where=where.images(MANY + 1)),
     question(
         "vis-url-not-supported",
-        "",
+        "VIS-040",
         parts(lambda found: [p for p in found if not url_of(p).startswith("http")]),
         where=with_images,
     ),
     rewrite(
-        "vis-base64-padding", "", refused(500, "Incorrect padding"), where=lambda r: any(map(unpadded, where.image_urls(r)))
+        "vis-base64-padding",
+        "VIS-036",
+        refused(500, "Incorrect padding"),
+        where=lambda r: any(map(unpadded, where.image_urls(r))),
     ),
-    rewrite("vis-detail-ignored", "", refused(400, "image_url.detail: extra fields not permitted"), where=has_detail),
+    rewrite("vis-detail-ignored", "VIS-033", refused(400, "image_url.detail: extra fields not permitted"), where=has_detail),
     question(
         "own-image-first-only",
-        "",
+        "VIS-009",
         images(lambda found: found[:1]),
         where=two_images,
         title="only the first image is seen",
@@ -84,7 +87,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-images-swapped",
-        "",
+        "VIS-061",
         images(lambda found: found[::-1]),
         where=two_images,
         title="images change places",
@@ -92,7 +95,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-image-doubled",
-        "",
+        "VIS-010",
         images(lambda found: found[:1] * len(found)),
         where=two_images,
         title="the first image stands for all",
@@ -100,7 +103,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-image-in-history-lost",
-        "",
+        "VIS-012",
         messages(history_without_images),
         where=with_images,
         title="images of earlier turns are dropped",
@@ -108,7 +111,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-image-text-lost",
-        "",
+        "VIS-013",
         parts(lambda found: [p for p in found if is_image(p)] or found),
         where=with_images,
         title="text beside an image is dropped",
@@ -116,7 +119,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-image-system-dropped",
-        "",
+        "VIS-014",
         messages(system_dropped),
         where=with_images,
         title="the system message is dropped when an image comes",
@@ -124,7 +127,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-image-blank",
-        "",
+        "VIS-003",
         painted(pictures.blank),
         where=with_images,
         title="the model sees a grey area",
@@ -132,7 +135,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-image-bgr",
-        "",
+        "VIS-060",
         painted(pictures.channels_swapped),
         where=with_images,
         title="red and blue are swapped",
@@ -140,27 +143,34 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-image-flipped",
-        "",
+        "VIS-060",
         painted(pictures.flipped),
         where=with_images,
         title="images stand on their head",
         severity="high",
     ),
     question(
-        "own-image-mirrored", "", painted(pictures.mirrored), where=with_images, title="images are mirrored", severity="high"
+        "own-image-mirrored",
+        "VIS-060",
+        painted(pictures.mirrored),
+        where=with_images,
+        title="images are mirrored",
+        severity="high",
     ),
     question(
         "own-image-transposed",
-        "",
+        "VIS-060",
         painted(pictures.turned),
         where=with_images,
         title="rows are taken for columns",
         severity="high",
     ),
-    question("own-image-grey", "", painted(pictures.grey), where=with_images, title="colours are lost", severity="high"),
+    question(
+        "own-image-grey", "VIS-004", painted(pictures.grey), where=with_images, title="colours are lost", severity="high"
+    ),
     question(
         "own-image-inverted",
-        "",
+        "VIS-060",
         painted(pictures.inverted),
         where=with_images,
         title="colours are inverted",
@@ -168,7 +178,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-image-shrunk",
-        "",
+        "VIS-005",
         painted(pictures.shrunk(1)),
         where=with_images,
         title="images are scaled down to one colour",
@@ -176,7 +186,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-image-cropped",
-        "",
+        "VIS-006",
         painted(pictures.cropped),
         where=with_images,
         title="wide images lose their sides",
@@ -184,7 +194,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-image-tile",
-        "",
+        "VIS-006",
         painted(pictures.upper_left),
         where=with_images,
         title="only the first tile is seen",
@@ -192,7 +202,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-image-alpha-black",
-        "",
+        "VIS-027",
         painted(pictures.on_black, pictures.has_alpha),
         where=with_images,
         title="transparent becomes black",
@@ -200,7 +210,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-image-large-shrunk",
-        "",
+        "VIS-007",
         painted(pictures.shrunk(2), lambda image: max(image.size) > 1024),
         where=with_images,
         title="large images lose their content",
@@ -208,7 +218,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-image-grey-500",
-        "",
+        "VIS-022",
         refused(500, "too many values to unpack (expected 3)"),
         where=mode("L", "LA", "1"),
         title="greyscale images fail",
@@ -216,7 +226,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-image-alpha-500",
-        "",
+        "VIS-022",
         refused(500, "normalize: 4 channels"),
         where=mode("RGBA", "LA", "P", "PA"),
         title="images with alpha fail",
@@ -224,7 +234,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-image-cmyk-500",
-        "",
+        "VIS-023",
         refused(500, "cannot write mode CMYK as PNG"),
         where=mode("CMYK"),
         title="CMYK images fail",
@@ -232,7 +242,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-image-webp-refused",
-        "",
+        "VIS-021",
         refused(400, "unsupported image format"),
         where=is_kind("webp"),
         title="WebP is refused",
@@ -240,7 +250,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-image-jpeg-refused",
-        "",
+        "VIS-020",
         refused(400, "unsupported image format"),
         where=is_kind("jpeg"),
         title="JPEG is refused",
@@ -248,7 +258,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-image-large-413",
-        "",
+        "VIS-032",
         refused(413, "Request Entity Too Large"),
         where=is_large,
         title="large images are refused",
@@ -256,7 +266,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-image-wide-500",
-        "",
+        "VIS-031",
         refused(500, "absolute aspect ratio must be smaller than 8"),
         where=is_wide,
         title="very wide images fail",
@@ -264,7 +274,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-image-only-500",
-        "",
+        "VIS-034",
         refused(500, "list index out of range"),
         where=image_only,
         title="an image without text fails",
@@ -272,7 +282,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-image-two-refused",
-        "",
+        "VIS-008",
         refused(400, "at most 1 image may be provided"),
         where=two_images,
         title="two images are refused",
@@ -280,7 +290,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-image-stream-empty",
-        "",
+        "SSE-004",
         instead(200, b"", "text/event-stream"),
         where=where.both(with_images, where.streamed),
         title="streams about images are empty",
@@ -288,7 +298,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-image-tokens-one",
-        "",
+        "VIS-009",
         replies(recount(prompt=lambda n: n // 2)),
         where=two_images,
         title="the tokens of one image are counted",
@@ -296,7 +306,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-image-bad-200",
-        "",
+        "VIS-041",
         instead(
             200,
             compact(
@@ -318,7 +328,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     behaviour(
         "own-image-cached-by-size",
-        "",
+        "VIS-015",
         keyed(sizes),
         where=with_images,
         title="the image cache's key is the size",
@@ -326,7 +336,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     behaviour(
         "own-image-cached-by-prefix",
-        "",
+        "VIS-015",
         keyed(beginnings),
         where=with_images,
         title="the image cache's key is the first bytes",
@@ -334,7 +344,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     behaviour(
         "own-image-file-read",
-        "",
+        "VIS-050",
         fetching(lambda url: not url.startswith(("data:", "http"))),
         where=with_images,
         title="files of the server are read",
@@ -342,7 +352,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     behaviour(
         "own-image-url-fetched",
-        "",
+        "VIS-051",
         fetching(lambda url: url.startswith("http")),
         where=with_images,
         title="addresses inside the network are fetched",
@@ -350,7 +360,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     behaviour(
         "own-image-url-blocks",
-        "",
+        "VIS-053",
         slow_fetch_blocks,
         title="one unreachable image URL blocks everybody",
         severity="critical",
