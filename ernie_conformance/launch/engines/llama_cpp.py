@@ -32,6 +32,7 @@ def main() -> None:
     params.api_keys = options.api_key
     # One thread: two on two cores wait for each other actively, and get five times slower once anything else runs there.
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    params.n_predict = 128  # where a request sets no limit: so small a model seldom ends by itself
     params.endpoint_metrics = True
     ended = threading.Event()
     server = xllamacpp.Server(params)
