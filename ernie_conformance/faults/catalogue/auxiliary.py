@@ -124,28 +124,30 @@ def _told(value: Any, request: Request) -> Any:
 
 
 FAULTS: tuple[Fault, ...] = (
-    behaviour("aux-auth-bypass", "", _key_not_asked),
-    rewrite("aux-completions-finish-null", "", answers(put("choices.*.finish_reason", None)), where=where.completions),
-    rewrite("aux-cors-preflight", "", refused(405, "Method Not Allowed"), where=where.method("OPTIONS")),
-    rewrite("aux-echo-ignored", "", asked(_echo_lost), where=where.both(where.completions, where.asks("echo"))),
+    behaviour("aux-auth-bypass", "AUX-023", _key_not_asked),
+    rewrite(
+        "aux-completions-finish-null", "COMP-001", answers(put("choices.*.finish_reason", None)), where=where.completions
+    ),
+    rewrite("aux-cors-preflight", "AUX-015", refused(405, "Method Not Allowed"), where=where.method("OPTIONS")),
+    rewrite("aux-echo-ignored", "COMP-011", asked(_echo_lost), where=where.both(where.completions, where.asks("echo"))),
     rewrite(
         "aux-echo-logprobs-partial",
-        "",
+        "COMP-014",
         asked(_prompt_logprobs_lost),
         where=where.both(where.completions, where.asks("echo", "logprobs")),
     ),
-    rewrite("aux-models-missing", "", instead(404, b'{"detail":"Not Found"}'), where=models),
+    rewrite("aux-models-missing", "AUX-001", instead(404, b'{"detail":"Not Found"}'), where=models),
     rewrite(
         "aux-best-of-ignored",
-        "",
+        "COMP-009",
         chain(answers(one_choice), chunks(one_choice)),
         where=where.both(where.completions, where.either(where.asks("n"), where.asks("best_of"))),
     ),
-    rewrite("aux-metrics-format", "", bodies(_help_twice), where=metrics),
-    behaviour("aux-metrics-port", "", reset, where=metrics),
+    rewrite("aux-metrics-format", "AUX-009", bodies(_help_twice), where=metrics),
+    behaviour("aux-metrics-port", "AUX-008", reset, where=metrics),
     rewrite(
         "own-models-object",
-        "",
+        "AUX-001",
         _listed(change("object", lambda _: "models")),
         where=models,
         title="the model list's object is wrong",
@@ -153,16 +155,18 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-models-bare-list",
-        "",
+        "AUX-001",
         documents(lambda _, value: value.get("data") if isinstance(value, dict) else value),
         where=models,
         title="the model list is a bare list",
         severity="high",
     ),
-    rewrite("own-models-empty", "", _listed(put("data", [])), where=models, title="no model is listed", severity="high"),
+    rewrite(
+        "own-models-empty", "AUX-001", _listed(put("data", [])), where=models, title="no model is listed", severity="high"
+    ),
     rewrite(
         "own-models-id-missing",
-        "",
+        "AUX-001",
         _listed(drop("data.*.id")),
         where=models,
         title="listed models have no id",
@@ -170,7 +174,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-models-other-id",
-        "",
+        "AUX-003",
         _listed(put("data.*.id", "gpt-4")),
         where=models,
         title="the listed model can't be asked",
@@ -178,16 +182,16 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-models-created-missing",
-        "",
+        "AUX-002",
         _listed(drop("data.*.created"), drop("data.*.owned_by")),
         where=models,
         title="listed models lack created and owned_by",
         severity="low",
     ),
-    rewrite("own-models-500", "", status(500), where=models, title="the model list fails", severity="high"),
+    rewrite("own-models-500", "AUX-001", status(500), where=models, title="the model list fails", severity="high"),
     rewrite(
         "own-metrics-json",
-        "",
+        "AUX-009",
         instead(200, b"{}", "application/json"),
         where=metrics,
         title="metrics are JSON",
@@ -195,19 +199,26 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-metrics-no-newline",
-        "",
+        "AUX-009",
         bodies(lambda body: body.rstrip(b"\n")),
         where=metrics,
         title="metrics end without a line end",
         severity="low",
     ),
-    rewrite("own-metrics-empty", "", bodies(lambda _: b"\n"), where=metrics, title="metrics are empty", severity="medium"),
     rewrite(
-        "own-metrics-constant", "", bodies(_never_counting), where=metrics, title="metrics never move", severity="medium"
+        "own-metrics-empty", "AUX-010", bodies(lambda _: b"\n"), where=metrics, title="metrics are empty", severity="medium"
+    ),
+    rewrite(
+        "own-metrics-constant",
+        "AUX-011",
+        bodies(_never_counting),
+        where=metrics,
+        title="metrics never move",
+        severity="medium",
     ),
     rewrite(
         "own-metrics-negative",
-        "",
+        "AUX-013",
         bodies(lambda body: re.sub(rb"(?m)^(\w+_total(?:\{[^}]*\})?) ", rb"\1 -", body)),
         where=metrics,
         title="counters are negative",
@@ -215,7 +226,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-metrics-404",
-        "",
+        "AUX-008",
         instead(404, b"", "text/plain"),
         where=metrics,
         title="there are no metrics",
@@ -223,7 +234,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-metrics-html",
-        "",
+        "AUX-009",
         header("content-type", "text/html"),
         where=metrics,
         title="metrics are declared as HTML",
@@ -231,7 +242,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-completions-404",
-        "",
+        "WIRE-002",
         instead(404, b'{"detail":"Not Found"}'),
         where=where.completions,
         title="there are no text completions",
@@ -239,7 +250,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-completions-as-chat",
-        "",
+        "COMP-001",
         answers(put("object", "chat.completion")),
         where=where.completions,
         title="text completions call themselves chat",
@@ -247,7 +258,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-completions-text-null",
-        "",
+        "COMP-001",
         answers(put("choices.*.text", None)),
         where=where.completions,
         title="text is null",
@@ -255,7 +266,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-completions-list-first-only",
-        "",
+        "COMP-006",
         chain(answers(one_choice), chunks(one_choice)),
         where=where.both(where.completions, lambda r: isinstance(r.json.get("prompt"), list)),
         title="of several prompts the first is answered",
@@ -263,7 +274,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-completions-list-refused",
-        "",
+        "COMP-006",
         refused(422, "prompt: str type expected"),
         where=where.both(where.completions, lambda r: isinstance(r.json.get("prompt"), list)),
         title="a list of prompts is refused",
@@ -271,7 +282,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-completions-echoed",
-        "",
+        "COMP-012",
         asked(lambda r: answers(change("choices.*.text", text(lambda said: _prompt(r) + said)))),
         where=where.both(where.completions, lambda r: not r.json.get("echo")),
         title="the prompt is echoed unasked",
@@ -279,7 +290,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-completions-limit-ignored",
-        "",
+        "USAGE-004",
         unset("max_tokens"),
         where=where.completions,
         title="text completions ignore max_tokens",
@@ -287,7 +298,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-completions-stop-ignored",
-        "",
+        "LIMIT-006",
         unset("stop"),
         where=where.completions,
         title="text completions ignore stop",
@@ -295,16 +306,16 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-completions-stream-delta",
-        "",
+        "COMP-002",
         chunks(_as_delta),
         where=where.completions,
         title="streams of text completions carry deltas",
         severity="high",
     ),
-    behaviour("own-any-key-fits", "", _any_key_fits, title="any key is accepted", severity="critical"),
+    behaviour("own-any-key-fits", "AUX-022", _any_key_fits, title="any key is accepted", severity="critical"),
     rewrite(
         "own-key-500",
-        "",
+        "AUX-021",
         errors(status(500)),
         where=lambda r: "authorization" not in {k.lower() for k, _ in r.headers},
         title="a missing key is a server error",
@@ -312,15 +323,15 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-key-in-error",
-        "",
+        "AUX-024",
         asked(lambda r: errors(documents(lambda _, value: _told(value, r)))),
         title="errors repeat the key",
         severity="critical",
     ),
-    rewrite("own-head-405", "", status(405), where=where.method("HEAD"), title="HEAD is refused", severity="low"),
+    rewrite("own-head-405", "AUX-007", status(405), where=where.method("HEAD"), title="HEAD is refused", severity="low"),
     rewrite(
         "own-cors-no-headers",
-        "",
+        "AUX-015",
         header("access-control-allow-origin"),
         title="no Access-Control headers",
         severity="low",

@@ -259,13 +259,18 @@ FAULTS: tuple[Fault, ...] = (
     ),
     behaviour("own-health-lies", "", _health_lies, title="health says 200 while nothing is generated", severity="critical"),
     behaviour("own-health-under-load", "", _health_counts_load, title="health says 503 while busy", severity="high"),
-    behaviour("own-health-hangs", "", stall, where=health, title="health never answers", severity="critical"),
+    behaviour("own-health-hangs", "AUX-006", stall, where=health, title="health never answers", severity="critical"),
     rewrite(
-        "own-health-500", "", status(500), where=health, title="health says 500 though all is well", severity="critical"
+        "own-health-500",
+        "AUX-006",
+        status(500),
+        where=health,
+        title="health says 500 though all is well",
+        severity="critical",
     ),
     rewrite(
         "own-health-404",
-        "",
+        "AUX-006",
         instead(404, b'{"detail":"Not Found"}'),
         where=health,
         title="there is no health route",

@@ -265,7 +265,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-long-prompt-cut",
-        "",
+        "LIMIT-013",
         messages(_shortened),
         where=lambda r: len(r.body or b"") > 60000,
         title="an over-long prompt is silently cut",

@@ -57,7 +57,7 @@ stopped = where.both(where.asks("stop"), lambda request: bool(stops(request)))
 
 FAULTS: tuple[Fault, ...] = (
     rewrite("finish-length-as-stop", "LIMIT-001", finish("length", "stop")),
-    question("finish-max-tokens-ignored", "", unset("max_tokens")),
+    question("finish-max-tokens-ignored", "USAGE-004", unset("max_tokens")),
     question("finish-stop-ignored", "LIMIT-006", unset("stop"), where=where.chat),
     rewrite("finish-stop-prefix-leak", "LIMIT-008", asked(_prefix_leaks), where=stopped),
     rewrite("finish-stop-reemits", "LIMIT-008", streams(_said_again), where=stopped),
@@ -66,10 +66,12 @@ FAULTS: tuple[Fault, ...] = (
         "",
         chunks(change("choices.*.finish_reason", lambda value: "stop" if value == "tool_calls" else value)),
     ),
-    question("finish-max-completion-tokens", "", unset("max_completion_tokens")),
+    question("finish-max-completion-tokens", "USAGE-004", unset("max_completion_tokens")),
     rewrite("finish-nonstandard-value", "SCHEMA-001", finish("stop", "eos")),
     rewrite("finish-stop-inside-reasoning", "LIMIT-009", cut_in_reasoning, where=where.both(stopped, where.thinking)),
-    rewrite("own-stop-as-length", "", finish("stop", "length"), title="a complete answer is called cut", severity="high"),
+    rewrite(
+        "own-stop-as-length", "LIMIT-007", finish("stop", "length"), title="a complete answer is called cut", severity="high"
+    ),
     rewrite(
         "own-finish-upper-case", "SCHEMA-001", finish("stop", "STOP"), title="finish reasons in capitals", severity="medium"
     ),
@@ -90,7 +92,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-stop-list-ignored",
-        "",
+        "LIMIT-006",
         unset("stop"),
         where=lambda request: isinstance(request.json.get("stop"), list),
         title="stop works as text alone, a list is ignored",
@@ -98,7 +100,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-stop-ignored-in-streams",
-        "",
+        "LIMIT-006",
         unset("stop"),
         where=where.streamed,
         title="stop works only without stream",
@@ -106,21 +108,21 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-max-tokens-off-by-one",
-        "",
+        "USAGE-004",
         body(change("max_tokens|max_completion_tokens", lambda n: n + 1 if isinstance(n, int) else n)),
         title="one token more than max_tokens",
         severity="medium",
     ),
     question(
         "own-max-tokens-capped",
-        "",
+        "LIMIT-003",
         body(change("max_tokens|max_completion_tokens", lambda n: min(n, 16) if isinstance(n, int) else n)),
         title="never more than 16 tokens",
         severity="high",
     ),
     rewrite(
         "own-max-tokens-refused",
-        "",
+        "WIRE-002",
         refused(400, "max_completion_tokens: extra fields not permitted"),
         where=where.asks("max_completion_tokens"),
         title="max_completion_tokens is refused",
@@ -128,7 +130,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-max-tokens-one-refused",
-        "",
+        "WIRE-002",
         refused(400, "max_tokens must be greater than 1"),
         where=lambda request: request.json.get("max_tokens") == 1,
         title="max_tokens 1 is refused",

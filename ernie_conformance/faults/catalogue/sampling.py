@@ -98,40 +98,44 @@ def one_choice(data: dict[str, Any]) -> None:
 
 
 FAULTS: tuple[Fault, ...] = (
-    behaviour("samp-extreme-crash", "", _dies_of_extremes),
-    rewrite("samp-logprobs-wrong-values", "", replies(change(TOKENS, _first_is_probability))),
-    question("samp-n-ignored", "", unset("n")),
+    behaviour("samp-extreme-crash", "PARAM-009", _dies_of_extremes),
+    rewrite("samp-logprobs-wrong-values", "PARAM-022", replies(change(TOKENS, _first_is_probability))),
+    question("samp-n-ignored", "PARAM-017", unset("n")),
     question(
         "samp-temp0-nondeterministic",
-        "",
+        "PARAM-011",
         body(put("temperature", 1.5), drop("seed")),
         where=lambda request: request.json.get("temperature") == 0,
     ),
-    question("samp-temperature-ignored", "", body(put("temperature", 0), drop("top_p")), where=where.asks("temperature")),
-    rewrite("samp-logprobs-null", "", replies(put("choices.*.logprobs", None)), where=where.asks("logprobs")),
+    question(
+        "samp-temperature-ignored", "PARAM-013", body(put("temperature", 0), drop("top_p")), where=where.asks("temperature")
+    ),
+    rewrite("samp-logprobs-null", "PARAM-021", replies(put("choices.*.logprobs", None)), where=where.asks("logprobs")),
     rewrite(
         "samp-logprobs-token-ids",
-        "",
+        "PARAM-021",
         replies(
             change(f"{TOKENS}.*.token", _ids),
             change(f"{TOKENS}.*.top_logprobs.*.token", _ids),
             put(f"{TOKENS}.*.bytes", None),
         ),
     ),
-    question("samp-penalty-ignored", "", unset("presence_penalty", "frequency_penalty", "repetition_penalty")),
-    question("samp-seed-ignored", "", unset("seed")),
-    rewrite("samp-toplogprobs-count", "", replies(change(f"{TOKENS}.*.top_logprobs", lambda found: (found or [])[:-1]))),
+    question("samp-penalty-ignored", "PARAM-016", unset("presence_penalty", "frequency_penalty", "repetition_penalty")),
+    question("samp-seed-ignored", "PARAM-014", unset("seed")),
+    rewrite(
+        "samp-toplogprobs-count", "PARAM-023", replies(change(f"{TOKENS}.*.top_logprobs", lambda found: (found or [])[:-1]))
+    ),
     rewrite(
         "samp-logprobs-needs-top",
-        "",
+        "PARAM-027",
         refused(400, "logprobs requires top_logprobs"),
         where=lambda request: request.json.get("logprobs") is True and request.json.get("top_logprobs") is None,
     ),
-    question("samp-min-tokens-ignored", "", unset("min_tokens")),
-    question("samp-stop-truncated-to-4", "", body(change("stop", _stop_cut))),
+    question("samp-min-tokens-ignored", "PARAM-020", unset("min_tokens")),
+    question("samp-stop-truncated-to-4", "LIMIT-006", body(change("stop", _stop_cut))),
     rewrite(
         "own-n-repeats-one",
-        "",
+        "PARAM-018",
         answers(change("choices", lambda found: [{**found[0], "index": i} for i in range(len(found))])),
         where=several,
         title="n choices are copies of one although sampled",
@@ -139,7 +143,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-n-one-index",
-        "",
+        "PARAM-017",
         replies(put("choices.*.index", 0)),
         where=several,
         title="all n choices have index 0",
@@ -147,7 +151,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-n-lost-in-streams",
-        "",
+        "PARAM-017",
         chunks(one_choice),
         where=several,
         title="streams carry one of n choices",
@@ -155,42 +159,42 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-logprobs-lag",
-        "",
+        "PARAM-021",
         answers(change(TOKENS, lambda found: (found or [])[:-1])),
         title="the last token has no log probability",
         severity="medium",
     ),
     rewrite(
         "own-logprobs-positive",
-        "",
+        "PARAM-022",
         replies(change(f"{TOKENS}.*.logprob", lambda value: -value if isinstance(value, (int, float)) and value else 0.5)),
         title="log probabilities are positive",
         severity="high",
     ),
     rewrite(
         "own-logprobs-sum",
-        "",
+        "PARAM-022",
         replies(change(TOKENS, _spread)),
         title="alternatives sum to more than one",
         severity="medium",
     ),
     rewrite(
         "own-toplogprobs-unsorted",
-        "",
+        "PARAM-024",
         replies(change(f"{TOKENS}.*.top_logprobs", lambda found: list(reversed(found or [])))),
         title="alternatives stand from the least to the most likely",
         severity="low",
     ),
     rewrite(
         "own-logprobs-bytes-wrong",
-        "",
+        "PARAM-025",
         replies(put(f"{TOKENS}.*.bytes", [63])),
         title="bytes aren't those of the token",
         severity="medium",
     ),
     rewrite(
         "own-logprobs-none-in-streams",
-        "",
+        "PARAM-021",
         chunks(put("choices.*.logprobs", None)),
         where=where.asks("logprobs"),
         title="streams carry no log probabilities",
@@ -198,7 +202,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-seed-constant",
-        "",
+        "PARAM-015",
         body(put("seed", 1)),
         where=where.asks("seed"),
         title="every seed gives the same answer",
@@ -206,7 +210,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-top-p-refused",
-        "",
+        "PARAM-004",
         refused(400, "top_p must be smaller than 1"),
         where=lambda request: request.json.get("top_p") == 1,
         title="a legal top_p is refused",
@@ -214,7 +218,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-null-parameter-refused",
-        "",
+        "PARAM-005",
         refused(422, "none is not an allowed value"),
         where=lambda request: any(value is None for value in request.json.values()),
         title="null for an optional parameter is refused",
@@ -222,7 +226,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-unknown-field-500",
-        "",
+        "PARAM-010",
         refused(500, "unexpected keyword argument"),
         where=lambda request: bool(request.json) and not KNOWN.issuperset(request.json),
         title="an unknown field is a server error",
@@ -230,7 +234,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-range-unchecked",
-        "",
+        "PARAM-006",
         body(
             change("temperature", lambda value: min(max(value, 0), 1) if isinstance(value, (int, float)) else value),
             change("top_p", lambda value: min(max(value, 0.01), 1) if isinstance(value, (int, float)) else value),

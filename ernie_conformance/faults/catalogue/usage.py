@@ -55,7 +55,7 @@ limited = where.either(where.asks("max_tokens"), where.asks("max_completion_toke
 
 FAULTS: tuple[Fault, ...] = (
     rewrite("usage-double-count", "TWIN-006", chunks(recount(completion=lambda n: 2 * n), only=is_usage)),
-    rewrite("usage-image-not-counted", "", replies(recount(prompt=lambda _: 1)), where=where.images(1)),
+    rewrite("usage-image-not-counted", "VIS-001", replies(recount(prompt=lambda _: 1)), where=where.images(1)),
     rewrite("usage-include-ignored", "STREAM-010", streams(without(is_usage))),
     rewrite("usage-total-not-sum", "USAGE-001", replies(change("usage.total_tokens", number(lambda n: n - 1)))),
     rewrite("usage-in-every-chunk", "STREAM-011", counted(_running)),
@@ -96,7 +96,11 @@ FAULTS: tuple[Fault, ...] = (
         severity="medium",
     ),
     rewrite(
-        "own-usage-constant", "", replies(recount(prompt=lambda _: 42)), title="prompt_tokens never changes", severity="high"
+        "own-usage-constant",
+        "LIMIT-010",
+        replies(recount(prompt=lambda _: 42)),
+        title="prompt_tokens never changes",
+        severity="high",
     ),
     rewrite(
         "own-usage-prompt-off",
@@ -142,7 +146,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-usage-history-not-counted",
-        "",
+        "CHAT-004",
         replies(recount(prompt=lambda n: min(n, 24))),
         title="prompt_tokens doesn't grow with the history",
         severity="high",
@@ -150,7 +154,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-usage-choices-not-counted",
-        "",
+        "PARAM-019",
         replies(recount(completion=lambda n: n // 2)),
         where=lambda request: isinstance(request.json.get("n"), int) and request.json["n"] > 1,
         title="only one of n choices is counted",
