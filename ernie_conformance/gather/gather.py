@@ -96,7 +96,7 @@ async def _converse(
     notes: dict[str, dict[str, Any]] = {}
     async with (
         Client(target.base_url, target.timeouts, headers) as client,
-        Client(target.metrics_url or target.base_url, target.timeouts) as metrics,
+        Client((target.metrics_url or target.base_url).removesuffix("/metrics"), target.timeouts) as metrics,
     ):
         log_since = deployment.log_since if deployment else lambda _: None
         stage = Stage(target, client, metrics, ledger, profile=orders.profile, log_since=log_since)

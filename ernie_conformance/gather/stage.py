@@ -84,6 +84,18 @@ class Stage:
             log_since=self._log_since,
         )
 
+    def through(self, client: Client) -> Stage:
+        """The same stage with another client, e.g. one that has no key."""
+        return Stage(
+            self.target,
+            client,
+            self.metrics,
+            self.ledger,
+            phase=self._phase,
+            scenario=self._scenario,
+            log_since=self._log_since,
+        )
+
     async def send(self, ask: Ask, *, hang_up: HangUp | None = None) -> Exchange:
         """Send one ask and enter what comes back. `hang_up` closes the connection early, on purpose."""
         request = ask.request(self.target.model)

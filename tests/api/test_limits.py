@@ -95,3 +95,8 @@ def test_a_prompt_over_the_limit_is_refused_before_a_stream_begins(context: Scen
 @row("LIMIT-015")
 def test_an_answer_cut_by_the_context_says_so(context: Scene, target: Target) -> None:
     rules.says_that_the_context_cut_it(view(rules.usable_edge(rules.edge(context))), target)
+
+
+@row("LIMIT-016")
+def test_a_fifth_stop_string_is_obeyed_or_refused(stops: Scene, stop_fifth: Exchange) -> None:
+    rules.obeys_or_refuses_a_fifth(stop_fifth, stops)

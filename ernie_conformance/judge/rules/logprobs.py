@@ -12,29 +12,34 @@ NOISE = 1e-3  # what rounding to four digits or 16-bit arithmetic may add to a l
 SUM = 1.01  # alternatives are disjoint; a hundredth for the rounding of twenty of them
 
 
+COVERED = "PARAM-021"  # the row that owns log probabilities that don't come
+
+
+def _told(reply: Reply) -> list[Any]:
+    """The log probabilities of the first choice, in order; [] when there are none."""
+    if isinstance(reply, Stream):
+        choices = [piece.choice for piece in reply.pieces_of(0)]
+    else:
+        assert isinstance(reply, Answer), reply.name
+        choices = [reply.choice(0)]
+    found = [choice.get("logprobs") for choice in choices]
+    return [entry for one in found if isinstance(one, dict) for entry in one.get("content") or ()]
+
+
 def entries(reply: Reply) -> list[dict[str, Any]]:
-    """The log probabilities of the first choice, in order. Raises Broken when there are none."""
-    holders = reply.pieces_of(0) if isinstance(reply, Stream) else [reply.choice(0)] if isinstance(reply, Answer) else []
-    found: list[Any] = []
-    for holder in holders:
-        choice = holder if isinstance(holder, dict) else holder.choice
-        logprobs = choice.get("logprobs")
-        found += (logprobs.get("content") or []) if isinstance(logprobs, dict) else []
-    expect(bool(found), f"{reply.name}: logprobs were asked for, none came", reply)
+    """The log probabilities, each with a token and a value. Raises Blocked by the row that owns missing or odd ones."""
+    found = _told(reply)
+    if not found:
+        raise Blocked(COVERED, f"{reply.name}: no log probabilities came", reply)
+    for entry in found:
+        if not isinstance(entry, dict) or not isinstance(entry.get("token"), str) or not _is_number(entry.get("logprob")):
+            raise Blocked(COVERED, f"{reply.name}: a log probability is {entry!r:.80}", reply)
     return found
 
 
 def tops(reply: Reply) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
     """Each entry with its alternatives, which may be absent or null."""
-    return [(entry, entry.get("top_logprobs") or []) for entry in _sound(reply)]
-
-
-def _sound(reply: Reply) -> list[dict[str, Any]]:
-    found = entries(reply)
-    for entry in found:
-        if not isinstance(entry, dict) or not isinstance(entry.get("token"), str) or not _is_number(entry.get("logprob")):
-            raise Blocked("SCHEMA-001", f"{reply.name}: a log probability is {entry!r:.80}", reply)
-    return found
+    return [(entry, entry.get("top_logprobs") or []) for entry in entries(reply)]
 
 
 def _is_number(value: Any) -> bool:
@@ -50,7 +55,13 @@ def _bytes(entry: dict[str, Any]) -> bytes:
 
 def cover_the_text(reply: Reply) -> None:
     """The entries' bytes hold the whole answer. Raises Broken. They may hold markers that the answer doesn't show, too."""
-    joined = b"".join(_bytes(entry) for entry in _sound(reply))
+    found = _told(reply)
+    expect(bool(found), f"{reply.name}: logprobs were asked for, none came", reply)
+    odd = [entry for entry in found if not isinstance(entry, dict) or not isinstance(entry.get("token"), str)]
+    expect(not odd, f"{reply.name}: a log probability is {odd[:1]!r:.80}", reply)
+    valued = all(_is_number(entry.get("logprob")) for entry in found)
+    expect(valued, f"{reply.name}: a log probability has no value: {found[0]!r:.80}", reply)
+    joined = b"".join(map(_bytes, found))
     text = reply.content.rstrip("\ufffd").encode()
     expect(
         text in joined,
@@ -73,7 +84,7 @@ def are_logarithms(reply: Reply) -> None:
 
 def have_so_many_alternatives(reply: Reply) -> None:
     """Each entry has top_logprobs alternatives, or one more when the sampled token isn't among them. Raises Broken."""
-    wanted = reply.asked.get("top_logprobs") or 0
+    wanted = reply.asked["top_logprobs"]
     for entry, top in tops(reply):
         right = len(top) in (wanted, wanted + 1) if wanted else len(top) <= 1
         expect(right, f"{reply.name}: {len(top)} alternatives at {entry['token']!r}, top_logprobs is {wanted}", reply)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, expect
-from ernie_conformance.judge.views import STATUS, TRANSPORT, Answer, Reply, usable
+from ernie_conformance.judge.views import TRANSPORT, Answer, Reply, usable
 from ernie_conformance.wire.evidence import Evidence
 from ernie_conformance.wire.exchange import Exchange
 
@@ -34,12 +34,12 @@ def is_refused(exchange: Exchange, control: Exchange) -> None:
     usable(control)
     status = _answered(exchange)
     if status >= 500:
-        raise Blocked("PARAM-008", f"{exchange.name}: status {status}", exchange)
+        raise Blocked("ERR-002", f"{exchange.name}: status {status}", exchange)
     expect(400 <= status < 500, f"{exchange.name}: an illegal value gets status {status}, a 4xx is owed", exchange)
 
 
 def is_no_server_error(exchange: Exchange) -> None:
-    """The client's mistake isn't the server's. Raises Broken for a 5xx."""
+    """What the server doesn't know isn't its mistake. Raises Broken for a 5xx."""
     status = _answered(exchange)
     expect(status < 500, f"{exchange.name}: status {status}: {exchange.text[:160]}", exchange)
 
@@ -140,10 +140,3 @@ def is_long_enough(reply: Reply) -> None:
     """completion_tokens reach min_tokens. Raises Broken."""
     least, count = reply.asked["min_tokens"], reply.count("completion_tokens")
     expect(count >= least, f"{reply.name}: {count} completion_tokens, min_tokens is {least}", reply)
-
-
-def usable_reply(reply: Reply) -> Reply:
-    """`reply`, or Blocked by the status row."""
-    if reply.exchange.status != 200:
-        raise Blocked(STATUS, f"{reply.name}: status {reply.exchange.status}", reply)
-    return reply

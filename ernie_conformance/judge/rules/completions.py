@@ -1,0 +1,105 @@
+"""Rules about text completions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ernie_conformance.judge.outcome import Blocked, NotAsked, expect
+from ernie_conformance.judge.views import TRANSPORT, Answer, Reply
+from ernie_conformance.wire.exchange import Exchange
+
+LISTS = ("tokens", "token_logprobs", "top_logprobs", "text_offset")
+
+
+def has_a_choice_for_each(reply: Reply, count: int) -> None:
+    """Choices 0 to count-1, each once. Raises Broken."""
+    listed = [choice["index"] for choice in reply.data.get("choices", ())] if isinstance(reply, Answer) else reply.indices
+    expect(sorted(listed) == list(range(count)), f"{reply.name}: {count} choices are owed, {sorted(listed)} came", reply)
+
+
+def honours_or_refuses(exchange: Exchange) -> None:
+    """A request for several choices gets them, or a 4xx. Raises Broken."""
+    if exchange.status is None:
+        raise Blocked(TRANSPORT, f"{exchange.name}: {exchange.error}", exchange)
+    if exchange.status != 200:
+        status = exchange.status
+        expect(400 <= status < 500, f"{exchange.name}: status {status}: {exchange.text[:120]}", exchange)
+        return
+    has_a_choice_for_each(Answer(exchange), exchange.request.json["n"])
+
+
+def are_not_swapped(several: Reply, first: Reply, second: Reply) -> None:
+    """Choices stand in the order of their prompts. Raises Broken when each is the other prompt's continuation."""
+    if len(several.indices) != 2:
+        raise Blocked("COMP-006", f"{several.name}: {len(several.indices)} choices", several)
+    due = (first.content, second.content)
+    if due[0] == due[1]:
+        raise NotAsked(f"{first.name} and {second.name} go on alike")
+    came = (several.content_of(0), several.content_of(1))
+    expect(came != due[::-1], f"{several.name}: the choices are swapped: {came[0][:40]!r}, {came[1][:40]!r}", several)
+
+
+def counts_every_prompt(several: Reply, first: Reply, second: Reply) -> None:
+    """prompt_tokens are those of all prompts. Raises Broken."""
+    count = several.count("prompt_tokens")
+    due = first.count("prompt_tokens") + second.count("prompt_tokens")
+    expect(count == due, f"{several.name}: {count} prompt_tokens, the prompts alone have {due} together", several)
+
+
+def takes_token_ids(exchange: Exchange) -> None:
+    """A prompt of token ids is answered and counted by them; one more may begin the text. Raises Broken."""
+    if exchange.status is None:
+        raise Blocked(TRANSPORT, f"{exchange.name}: {exchange.error}", exchange)
+    expect(exchange.status == 200, f"{exchange.name}: status {exchange.status}: {exchange.text[:120]}", exchange)
+    count, due = Answer(exchange).count("prompt_tokens"), len(exchange.request.json["prompt"])
+    expect(count in (due, due + 1), f"{exchange.name}: {count} prompt_tokens for {due} ids", exchange)
+
+
+def begins_with_the_prompt(reply: Reply) -> None:
+    """The echo is there, and text after it. Raises Broken."""
+    prompt = reply.asked["prompt"]
+    expect(
+        reply.content.startswith(prompt), f"{reply.name}: the text begins {reply.content[:60]!r}, not with the prompt", reply
+    )
+
+
+def is_not_echoed(reply: Reply) -> None:
+    """Two tokens can't hold the whole prompt. Raises Broken."""
+    prompt = reply.asked["prompt"]
+    echoed = prompt in reply.content
+    expect(not echoed, f"{reply.name}: the prompt was echoed, though echo wasn't asked for: {reply.content[:60]!r}", reply)
+
+
+def _lists(reply: Reply) -> dict[str, list[Any]]:
+    """The four parallel lists. Raises Broken when they aren't there."""
+    assert isinstance(reply, Answer)
+    found = reply.choice(0).get("logprobs")
+    expect(isinstance(found, dict), f"{reply.name}: logprobs were asked for, {found!r:.40} came", reply)
+    assert isinstance(found, dict)
+    lists = {name: found.get(name) for name in LISTS}
+    missing = [name for name, value in lists.items() if not isinstance(value, list)]
+    expect(not missing, f"{reply.name}: logprobs has no list {', '.join(missing)}", reply)
+    return {name: value for name, value in lists.items() if isinstance(value, list)}
+
+
+def has_parallel_lists(reply: Reply) -> None:
+    """tokens, token_logprobs, top_logprobs and text_offset are lists of one length, and join to the text. Raises Broken."""
+    lists = _lists(reply)
+    lengths = {name: len(value) for name, value in lists.items()}
+    expect(len(set(lengths.values())) == 1, f"{reply.name}: the lists of logprobs have the lengths {lengths}", reply)
+    expect(bool(lists["tokens"]), f"{reply.name}: the lists of logprobs are empty", reply)
+    joined = "".join(map(str, lists["tokens"]))
+    expect(
+        reply.content.rstrip("\ufffd") in joined,
+        f"{reply.name}: the tokens join to {joined[:60]!r}, the text is {reply.content[:60]!r}",
+        reply,
+    )
+
+
+def tells_the_prompts_logprobs(reply: Reply) -> None:
+    """With echo, the prompt's tokens are told too, the first without a probability. Raises Broken."""
+    lists = _lists(reply)
+    joined, prompt = "".join(map(str, lists["tokens"])), reply.asked["prompt"]
+    expect(joined.startswith(prompt), f"{reply.name}: the tokens begin {joined[:60]!r}, not with the prompt", reply)
+    first = lists["token_logprobs"][:1]
+    expect(first == [None], f"{reply.name}: nothing comes before the first token, its log probability is {first}", reply)
