@@ -34,7 +34,8 @@ class Client:
         self._headers = {**HEADERS, **(headers or {})}
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(None, connect=timeouts.connect),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+            # Servers close idle connections after 5 s (uvicorn, llama.cpp); one that they are just closing isn't used again.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=2.0),
             trust_env=False,
             follow_redirects=False,
         )
@@ -59,7 +60,8 @@ class Client:
         bounds = timeouts or self.timeouts
         taken = _Taken()
         try:
-            await self._converse(request, bounds, taken, hang_up)
+            while not await self._converse(request, bounds, taken, hang_up):
+                taken = _Taken()  # a kept connection that the server had closed meanwhile, as it may: take another
         except _Late as late:
             taken.error = str(late)
         except httpx.ConnectTimeout:
@@ -81,10 +83,17 @@ class Client:
             seconds=taken.elapsed(),
         )
 
-    async def _converse(self, request: Request, bounds: Timeouts, taken: _Taken, hang_up: HangUp | None) -> None:
+    async def _converse(self, request: Request, bounds: Timeouts, taken: _Taken, hang_up: HangUp | None) -> bool:
+        """Fill `taken`; False when a kept connection turned out to be closed before any answer."""
         headers = {**self._headers, **dict(request.headers)}
         built = self._http.build_request(request.method, self.base_url + request.path, headers=headers, content=request.body)
-        response = await _within(bounds.first_byte, "first-byte", self._http.send(built, stream=True))
+        built.extensions["trace"] = taken.trace
+        try:
+            response = await _within(bounds.first_byte, "first-byte", self._http.send(built, stream=True))
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            if taken.fresh:
+                raise
+            return False
         try:
             taken.status = response.status_code
             taken.headers = tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in response.headers.raw)
@@ -94,11 +103,11 @@ class Client:
                 left = bounds.total - taken.elapsed()
                 piece = await _within(min(wait, left), what if wait <= left else "total", anext(pieces, b""))
                 if not piece:
-                    return
+                    return True
                 taken.pieces.append((taken.elapsed(), piece))
                 wait, what = bounds.gap, "gap"
                 if hang_up is not None and hang_up(b"".join(p for _, p in taken.pieces)):
-                    return
+                    return True
         finally:
             await response.aclose()
 
@@ -113,6 +122,12 @@ class _Taken:
     error: str | None = None
     sent_at: float = field(default_factory=time.time)
     started: float = field(default_factory=time.perf_counter)
+
+    fresh: bool = False  # was a connection opened for this request?
+
+    async def trace(self, event: str, _: object) -> None:
+        """httpcore's events: note when a connection is opened."""
+        self.fresh = self.fresh or event == "connection.connect_tcp.started"
 
     def elapsed(self) -> float:
         """Seconds since sending."""
