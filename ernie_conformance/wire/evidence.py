@@ -17,9 +17,9 @@ from typing import Any
 
 from ernie_conformance.tables import UsageError
 from ernie_conformance.wire.exchange import ABANDONED, ANY, Exchange, Request
+from ernie_conformance.wire.secrets import masked_within, without_secrets
 
 FORMAT = 1
-BLANK = "***"
 HUNG_UP = {"aborted_by_client", "client_closed_after_chunks"}  # how recorders say that they closed on purpose
 
 
@@ -124,14 +124,12 @@ def _lines(evidence: Evidence) -> Iterator[dict[str, Any]]:
 
 
 def write_evidence(path: Path, evidence: Evidence, secrets: Iterable[str] = ()) -> None:
-    """Write `evidence` in one move (no reader ever sees half of it), with every secret blanked."""
+    """Write `evidence` in one move (no reader ever sees half of it), with every secret masked."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
     with partial.open("w", encoding="utf-8") as out:
-        for line in _lines(evidence):
+        for line in _lines(masked_evidence(evidence, secrets)):
             text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
-            for secret in secrets:
-                text = text.replace(json.dumps(secret, ensure_ascii=False)[1:-1], BLANK)
             out.write(text.encode("utf-8", errors="backslashreplace").decode("utf-8") + "\n")
     partial.replace(path)
 
@@ -170,8 +168,22 @@ def read_evidence(path: Path) -> Evidence:
         raise UsageError(f"{path} has format {head['format']!r}, this version reads {FORMAT}; use the matching version")
     if head and not ended:
         raise UsageError(f"{path} ends early, the run that wrote it was cut off; gather again")
-    return Evidence(
-        exchanges, notes, head.get("facts") or {}, head.get("target") or {}, bool(head), head.get("unasked") or {}
+    unasked = head.get("unasked") or {}
+    return masked_evidence(
+        Evidence(exchanges, notes, head.get("facts") or {}, head.get("target") or {}, bool(head), unasked)
+    )
+
+
+def masked_evidence(evidence: Evidence, secrets: Iterable[str] = ()) -> Evidence:
+    """`evidence` without `secrets` and without what looks like one: other tools' recordings may hold theirs."""
+    secrets = tuple(secrets)
+    return replace(
+        evidence,
+        exchanges={name: without_secrets(exchange, secrets) for name, exchange in evidence.exchanges.items()},
+        notes=masked_within(evidence.notes, secrets),
+        facts=masked_within(evidence.facts, secrets),
+        target=masked_within(evidence.target, secrets),
+        unasked=masked_within(evidence.unasked, secrets),
     )
 
 
