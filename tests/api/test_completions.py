@@ -49,14 +49,14 @@ def test_each_prompt_of_a_list_is_answered(several: Reply) -> None:
 
 @row("COMP-007")
 @for_each(several=["completion-list", "completion-list-stream"])
-def test_choices_stand_in_the_order_of_prompts(several: Reply, completion_river: Answer, completion_numbers: Answer) -> None:
-    rules.are_not_swapped(several, completion_river, completion_numbers)
+def test_choices_stand_in_the_order_of_prompts(several: Reply, completion_river: Answer, completion_days: Answer) -> None:
+    rules.are_not_swapped(several, completion_river, completion_days)
 
 
 @row("COMP-008")
 @for_each(several=["completion-list", "completion-list-stream"])
-def test_every_prompt_is_counted(several: Reply, completion_river: Answer, completion_numbers: Answer) -> None:
-    rules.counts_every_prompt(several, completion_river, completion_numbers)
+def test_every_prompt_is_counted(several: Reply, completion_river: Answer, completion_days: Answer) -> None:
+    rules.counts_every_prompt(several, completion_river, completion_days)
 
 
 @row("COMP-009")

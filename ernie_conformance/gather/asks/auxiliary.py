@@ -95,7 +95,7 @@ def _bearing(name: str, value: str) -> Ask:
 async def _keys(stage: Stage) -> dict[str, Any]:
     """With the key, with a wrong one, and with none at all."""
     await stage.send(chat("key-right", SHORT, max_tokens=4, expects=ANY))
-    await stage.send_all([_bearing("key-wrong", f"Bearer {WRONG_KEY}"), _bearing("key-empty", "Bearer ")])
+    await stage.send_all([_bearing("key-wrong", f"Bearer {WRONG_KEY}"), _bearing("key-empty", "Bearer")])
     async with Client(stage.client.base_url, stage.target.timeouts) as stranger:
         keyless = stage.through(stranger)
         await keyless.send(Ask("key-missing", HELLO, expects=REFUSAL))

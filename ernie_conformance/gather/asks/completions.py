@@ -12,7 +12,7 @@ from ernie_conformance.judge.views import Answer
 from ernie_conformance.wire.exchange import ANY
 
 RIVER = "The river that flows through the old town has three bridges. The first bridge"
-NUMBERS = "Monday, Tuesday, Wednesday, Thursday,"
+DAYS = "星期一、星期二、星期三、"
 IDS = [101, 102, 103, 104, 105]
 GREEDY: dict[str, Any] = {"temperature": 0}
 
@@ -23,13 +23,13 @@ def _both(name: str, prompt: Any, **rest: Any) -> tuple[Ask, Ask]:
 
 PAIRS = (
     *_both("completion", RIVER, max_tokens=16, **GREEDY),
-    *_both("completion-list", [RIVER, NUMBERS], max_tokens=8, **GREEDY),
+    *_both("completion-list", [RIVER, DAYS], max_tokens=8, **GREEDY),
 )
 SEVERAL: dict[str, Any] = {"temperature": 1, "max_tokens": 8, "expects": ANY}
 ASKS = (
     *PAIRS,
     completion("completion-stream-plain", RIVER, max_tokens=8, stream=True),
-    completion("completion-numbers", NUMBERS, max_tokens=8, **GREEDY),
+    completion("completion-days", DAYS, max_tokens=8, **GREEDY),
     completion("completion-river", RIVER, max_tokens=8, **GREEDY),
     completion("completion-2", RIVER, max_tokens=2, **GREEDY),
     completion("completion-ids", IDS, max_tokens=4, expects=ANY),
@@ -44,14 +44,14 @@ ASKS = (
 
 async def _stops(stage: Stage) -> dict[str, Any]:
     """A prompt continued freely, then with a stop string out of that."""
-    free = await stage.send(completion("completion-free", NUMBERS, max_tokens=48, **GREEDY))
+    free = await stage.send(completion("completion-free", DAYS, max_tokens=48, **GREEDY))
     try:
         text = Answer(free).content
     except Blocked:
         text = ""
     stop = first_met_late(text, 4)
     if stop:
-        for ask in _both("completion-stop", NUMBERS, max_tokens=48, stop=[stop], **GREEDY):
+        for ask in _both("completion-stop", DAYS, max_tokens=48, stop=[stop], **GREEDY):
             await stage.send(ask)
     return {"text": text, "stop": stop}
 
