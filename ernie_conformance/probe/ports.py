@@ -12,13 +12,9 @@ from ernie_conformance.launch.plan import read_plan
 from ernie_conformance.tables import UsageError
 from ernie_conformance.targets import Target
 
-# Words by which a process list shows the engine's processes: the API server, its GPU workers, its cache manager.
-ENGINE_WORDS = (
-    "fastdeploy.entrypoints",
-    "fastdeploy/worker/worker_process",
-    "worker_process.py",
-    "cache_manager/cache_messager",
-)
+# Words by which a process list shows the engine's processes: the API server, and what it starts.
+SERVER = "fastdeploy.entrypoints"
+WORKERS = ("worker_process.py", "cache_messager", "cache_transfer_manager")
 
 
 def read_ports(ports: Mapping[str, int], attached: bool) -> dict[str, Any]:
@@ -68,29 +64,36 @@ def _describe(process: Any) -> str:
 
 
 def read_remains(target: Target, ports: Mapping[str, int]) -> dict[str, Any]:
-    """What an earlier server left: `files` of the `known` kinds of the target's [launch] table, `processes` that run."""
+    """What an earlier server left: `files` of the `known` kinds of the [launch] table, `processes` without a server."""
     try:
         plan = read_plan(target)
     except UsageError:
-        return {"files": [], "known": 0, "processes": _engine_processes()}
+        return {"files": [], "known": 0, "processes": _orphans()}
     values = {name: str(number) for name, number in ports.items()}
     files = Leftovers(plan.leftovers, values).stale()
-    return {"files": files, "known": len(plan.leftovers), "processes": _engine_processes()}
+    return {"files": files, "known": len(plan.leftovers), "processes": _orphans()}
 
 
-def _engine_processes() -> list[dict[str, Any]]:
-    """Processes of an engine that runs now: `{"pid", "name", "orphan", "clear"}`; an orphan's parent is the init process."""
+def _orphans() -> list[dict[str, Any]]:
+    """Workers of an engine with no API server above them: `{"pid", "name", "clear"}` each."""
     try:
         import psutil
     except ImportError:
         return []
     found = []
-    for process in psutil.process_iter(["pid", "ppid", "cmdline"]):
-        words = " ".join(process.info["cmdline"] or [])
-        name = next((mark for mark in ENGINE_WORDS if mark in words), "")
-        if name and process.info["pid"] != os.getpid():
-            orphan = process.info["ppid"] == 1
-            found.append(
-                {"pid": process.info["pid"], "name": name, "orphan": orphan, "clear": f"kill {process.info['pid']}"}
-            )
+    for process in psutil.process_iter(["pid", "cmdline"]):
+        command = process.info["cmdline"] or []
+        name = next((mark for mark in WORKERS if any(mark in word for word in command)), "")
+        if name and "python" in os.path.basename(command[0]) and not _is_served(process):
+            found.append({"pid": process.info["pid"], "name": name, "clear": f"kill {process.info['pid']}"})
     return found
+
+
+def _is_served(process: Any) -> bool:
+    """Does an API server stand among the ancestors? One that ended while we looked counts as served: nothing to clear."""
+    import psutil
+
+    try:
+        return any(SERVER in word for parent in process.parents() for word in parent.cmdline())
+    except psutil.Error:
+        return True

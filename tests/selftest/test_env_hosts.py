@@ -59,7 +59,7 @@ def test_attached_nothing_is_asked_that_only_a_launch_shows() -> None:
     facts = attached()
     facts["gpu"]["devices"][0]["memory"]["free"] = 0  # the server itself holds it
     facts["gpu"]["devices"][0]["utilization"] = 100
-    facts["remains"]["processes"] = [{"pid": 1, "name": "worker_process.py", "orphan": False, "clear": ""}]
+    facts["remains"]["processes"] = [{"pid": 1, "name": "worker_process.py", "clear": ""}]
     found = rulings(facts, ATTACHED)
     assert [r for r in found if r.verdict not in (verdicts.PASS, verdicts.NOT_TESTABLE)] == []
     untested = {row.split("-")[0] for row in by_verdict(found, verdicts.NOT_TESTABLE)}

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 import sys
 import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 
 from ernie_conformance.paths import FIXTURES
@@ -229,6 +231,25 @@ def test_a_listener_takes_its_port(family: int, address: str) -> None:
         assert "in use" in found["problem"]
         assert f"pid {os.getpid()}" in found["holder"]
     assert ports.read_ports({"port": 0}, attached=False)["port"]["free"]
+
+
+WORKER = "import sys; print('up', flush=True); sys.stdin.read()"
+PARENT = "import subprocess, sys; sys.exit(subprocess.run([sys.executable, *sys.argv[1:]]).returncode)"
+
+
+@pytest.mark.parametrize(("parent", "is_orphan"), [("a_shell.py", True), ("fastdeploy.entrypoints.py", False)])
+def test_a_worker_without_its_server_is_an_orphan(parent: str, is_orphan: bool, tmp_path: Path) -> None:
+    (tmp_path / parent).write_text(PARENT)
+    (tmp_path / "worker_process.py").write_text(WORKER)
+    words = [sys.executable, str(tmp_path / parent), str(tmp_path / "worker_process.py")]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        pids = {found["pid"] for found in ports.read_remains(load_target("reference"), {})["processes"]}
+        family = {child.pid for child in psutil.Process(process.pid).children()}
+        process.stdin.close()  # both end
+    assert bool(pids & family) == is_orphan
 
 
 def test_a_command_is_read_as_argparse_would() -> None:

@@ -56,14 +56,14 @@ def are_out_of_the_way(facts: Facts) -> None:
 def no_process_lives_on(facts: Facts) -> None:
     before_launch(facts)
     found = part(facts, "remains")["processes"]
-    listed = [f"{p['name']} (pid {p['pid']}{', orphan' if p['orphan'] else ''}): {p['clear']}" for p in found]
+    listed = [f"{p['name']} (pid {p['pid']}): {p['clear']}" for p in found]
     expect(not found, "; ".join(listed))
 
 
 def nothing_is_left(facts: Facts) -> None:
     before_launch(facts)
     if host(facts)["remains"].get("processes"):
-        raise Blocked("PORTS-005", "an earlier server still runs, so what lies here may be in use")
+        raise Blocked("PORTS-005", "workers of an earlier server run, so what lies here may be in use")
     if not part(facts, "remains")["known"]:
         raise NotTestable("nothing is known that this engine leaves behind")
     found = part(facts, "remains")["files"]
