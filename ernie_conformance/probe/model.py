@@ -36,6 +36,8 @@ def read(path: str) -> dict[str, Any]:
         names = sorted(os.listdir(place))
     except OSError as error:
         return {"path": str(place), "there": False, "problem": error.strerror or str(error)}
+    if problem := _no_model(place, names):
+        return {"path": str(place), "there": False, "problem": problem}
     files = {name: _file(place / name) for name in names if not (place / name).is_dir()}
     headers, shards = _shards(place, files)
     found: dict[str, Any] = {"path": str(place.resolve()), "there": True, "files": files}
@@ -51,6 +53,16 @@ def read(path: str) -> dict[str, Any]:
         "shards": shards,
     }
     return found | _weights(headers, tables.get("model.safetensors.index.json"))
+
+
+def _no_model(place: Path, names: list[str]) -> str:
+    """Why this isn't a model directory at all: empty, or the model lies one level deeper, as some downloads put it."""
+    if not names:
+        return "the directory is empty"
+    deeper = [name for name in names if (place / name / "config.json").is_file()]
+    if "config.json" not in names and deeper:
+        return f"the model lies deeper: {', '.join(str(place / name) for name in deeper)}"
+    return ""
 
 
 def _file(path: Path) -> dict[str, Any]:

@@ -184,6 +184,18 @@ def test_damage_is_seen_by_its_rows_alone(name: str, place: Path) -> None:
     assert bool(fail) or not blocked
 
 
+def test_a_directory_without_a_model_is_one_red(place: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    empty, outer = tmp_path_factory.mktemp("empty"), tmp_path_factory.mktemp("outer")
+    (outer / "ERNIE").symlink_to(place)
+    for directory, problem in (
+        (empty, "empty"),
+        (outer, "the model lies deeper"),
+        (place / "config.json", "not a directory"),
+    ):
+        assert problem in model.read(str(directory))["problem"]
+        assert judged(directory)[:2] == (["MODEL-001"], [])
+
+
 def test_only_headers_are_read(whole: Path) -> None:
     """Of 55 GiB, a few megabytes: Linux counts what this thread reads."""
     counted = Path("/proc/thread-self/io")

@@ -12,7 +12,10 @@ from ernie_conformance.paths import FIXTURES
 from ernie_conformance.tables import read_table
 
 # Share of the bf16 bytes that is left: 30 GB and 17 GB of 58.8 GB; embeddings, norms and gates stay as they are.
-QUANTIZED = {"wint8": 0.51, "wint4": 0.29}
+QUANTIZED = {
+    **dict.fromkeys(("wint8", "block_wise_fp8", "wfp8afp8"), 0.51),
+    **dict.fromkeys(("wint4", "w4a8", "w4afp8"), 0.29),
+}
 CACHE_BYTES = 2  # the KV cache is bfloat16
 PUBLISHED = "ERNIE-4.5-VL-28B-A3B"
 
