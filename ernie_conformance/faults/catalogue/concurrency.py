@@ -259,7 +259,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     behaviour("own-health-lies", "", _health_lies, title="health says 200 while nothing is generated", severity="critical"),
     behaviour("own-health-under-load", "", _health_counts_load, title="health says 503 while busy", severity="high"),
-    behaviour("own-health-hangs", "AUX-006", stall, where=health, title="health never answers", severity="critical"),
+    behaviour("own-health-hangs", "WIRE-001", stall, where=health, title="health never answers", severity="critical"),
     rewrite(
         "own-health-500",
         "AUX-006",

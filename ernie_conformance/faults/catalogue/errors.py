@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -10,9 +12,9 @@ from ernie_conformance.faults import where
 from ernie_conformance.faults.edits import bodies, documents, errors, header, instead, refused, status, streams
 from ernie_conformance.faults.fault import Edit, Fault, Response, behaviour, question, rewrite
 from ernie_conformance.faults.frames import DONE, Frame, compact, has_text, nth
-from ernie_conformance.faults.objects import change, drop
+from ernie_conformance.faults.objects import change, drop, find
 from ernie_conformance.faults.pictures import opened
-from ernie_conformance.faults.questions import messages
+from ernie_conformance.faults.questions import body, messages
 from ernie_conformance.faults.visit import Visit
 from ernie_conformance.wire.exchange import Request
 
@@ -73,14 +75,12 @@ def _as_stream(_: Request, response: Response) -> Response:
 
 
 async def _model_ignored(visit: Visit) -> None:
-    """Whatever model is asked for, the one that answered before does."""
+    """Whatever model is asked for, the first one listed answers."""
     answer = await visit.fetch()
-    if answer.status == 200:
-        visit.memory.kept["model"] = visit.request.json.get("model")
-    elif answer.status == 404 and "model" in visit.memory.kept:
-        asked = {**visit.request.json, "model": visit.memory.kept["model"]}
-        await visit.relay(request=replace(visit.request, body=compact(asked)))
-        return
+    _, listed = (await visit.fetch(Request("GET", "/v1/models"))).body()
+    names = find(json.loads(listed), "data.0.id") if answer.status in (400, 404, 422) else []
+    if names:
+        answer = await visit.fetch(replace(visit.request, body=compact({**visit.request.json, "model": names[0]})))
     await visit.send(answer)
 
 
@@ -106,6 +106,24 @@ async def _slow_to_refuse(visit: Visit) -> None:
     await visit.send(answer)
 
 
+async def _late_to_refuse(visit: Visit) -> None:
+    answer = await visit.fetch()
+    if answer.status >= 400:
+        await asyncio.sleep(1.4)  # within every time-out, yet far beyond what a look at the fields takes
+    await visit.send(answer)
+
+
+def _accepted(data: dict[str, Any]) -> None:
+    """A temperature beyond the published range is taken for a legal one."""
+    if isinstance(data.get("temperature"), (int, float)):
+        data["temperature"] = min(data["temperature"], 2)
+
+
+def _empty_prompt(request: Request) -> bool:
+    prompt = request.json.get("prompt")
+    return prompt == "" or (isinstance(prompt, list) and "" in prompt)
+
+
 async def _dies_of_bad_json(visit: Visit) -> None:
     is_bad = visit.request.method == "POST" and not visit.request.json
     visit.memory.dead = visit.memory.dead or is_bad
@@ -128,9 +146,20 @@ def _bare_body(request: Request) -> bool:
     return request.method == "POST" and not request.json
 
 
+GREETING = compact(
+    {
+        "id": "chatcmpl-greeting",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "null",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Hello."}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
+    }
+)
+
 FAULTS: tuple[Fault, ...] = (
     rewrite("err-200-with-error-body", "ERR-003", errors(status(200))),
-    behaviour("err-hang-after-bad-image", "ERR-010", _hangs_after_bad_image),
+    behaviour("err-hang-after-bad-image", "ERR-010", _hangs_after_bad_image, needs=("vis-truncated-jpeg",)),
     rewrite("err-500-for-client-error", "ERR-002", _is_client_error(status(500))),
     rewrite(
         "err-midstream-unparseable",
@@ -138,7 +167,7 @@ FAULTS: tuple[Fault, ...] = (
         _fails_midway(b'data: {"object":"error","message":"engine died","code":500}\n\n'),
     ),
     rewrite("err-stream-200-too-long", "LIMIT-014", _as_stream, where=where.streamed),
-    behaviour("err-unknown-model-200", "ERR-012", _model_ignored, where=where.chat),
+    behaviour("err-unknown-model-200", "ERR-012", _model_ignored, where=where.both(where.chat, where.asks("model"))),
     rewrite(
         "err-body-not-openai",
         "ERR-004",
@@ -284,5 +313,44 @@ FAULTS: tuple[Fault, ...] = (
         errors(header("content-type", "text/plain")),
         title="error JSON is declared as text",
         severity="medium",
+    ),
+    behaviour(
+        "own-refusal-late",
+        "ERR-020",
+        _late_to_refuse,
+        where=where.method("POST"),
+        title="wrong requests wait before they are refused",
+        severity="low",
+    ),
+    rewrite(
+        "own-route-html",
+        "ERR-014",
+        instead(404, b"<html><h1>Not Found</h1></html>", "text/html"),
+        where=lambda r: not any(known in r.path for known in ("completions", "models", "health", "metrics")),
+        title="unknown routes answer with a page",
+        severity="low",
+    ),
+    rewrite(
+        "own-body-guessed",
+        "ERR-016",
+        instead(200, GREETING),
+        where=_bare_body,
+        title="a garbled body is answered",
+        severity="high",
+    ),
+    rewrite(
+        "own-empty-prompt-500",
+        "ERR-017",
+        refused(500, "string index out of range"),
+        where=_empty_prompt,
+        title="an empty prompt is a server error",
+        severity="medium",
+    ),
+    question(
+        "own-temperature-clipped",
+        "ERR-018",
+        body(_accepted),
+        title="values beyond their range are clipped",
+        severity="low",
     ),
 )
