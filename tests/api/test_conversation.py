@@ -51,14 +51,17 @@ def test_content_may_be_a_list(chat_list: Exchange, chat_base: Answer) -> None:
 
 
 @row("CHAT-006")
-def test_every_text_part_is_in_the_prompt(chat_parts: Exchange, chat_base_parts: Answer, chat_base: Answer) -> None:
-    told = rules.answer_or_blocked(chat_parts, "CHAT-005")
+def test_every_text_part_is_in_the_prompt(
+    chat_parts: Exchange, chat_list: Exchange, chat_base_parts: Answer, chat_base: Answer
+) -> None:
+    rules.answer_or_blocked(chat_list, "CHAT-005")
+    told = rules.taken(chat_parts, "a list of text parts")
     rules.counts(told, chat_base, chat_base_parts, chat_base, "a list of text parts")
 
 
 @row("CHAT-007")
 def test_no_words_are_added_to_parts(chat_parts: Exchange, chat_base_parts: Answer) -> None:
-    told = rules.answer_or_blocked(chat_parts, "CHAT-005")
+    told = rules.answer_or_blocked(chat_parts, "CHAT-006")
     rules.adds_nothing(told, chat_base_parts, len(asked.PARTS))
 
 

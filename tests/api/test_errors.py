@@ -39,6 +39,7 @@ def test_an_error_has_a_message_where_clients_look(error_body: Exchange) -> None
 
 @row("ERR-005")
 def test_an_error_has_every_published_field(error_body: Exchange) -> None:
+    rules.reason(error_body)
     rules.has_documented_body(error_body, "openai")
 
 
@@ -77,8 +78,8 @@ def test_a_refused_stream_is_a_plain_error(wrong: Exchange, err_good_stream: Str
 
 
 @row("ERR-012")
-def test_an_unknown_model_is_refused(err_model: Exchange, err_good: Answer) -> None:
-    rules.is_refused(err_model, err_good)
+def test_an_unknown_model_is_refused(err_model: Exchange, err_good_alone: Answer) -> None:
+    rules.is_refused(err_model, err_good_alone)
 
 
 @row("ERR-013")

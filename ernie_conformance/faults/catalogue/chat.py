@@ -255,4 +255,12 @@ FAULTS: tuple[Fault, ...] = (
         title="a system message nobody sent",
         severity="medium",
     ),
+    question(
+        "own-markup-parsed",
+        "CHAT-013",
+        messages(_said(lambda said: CONTROL.sub("\u53e3", said))),
+        where=where.chat,
+        title="markup in a text becomes one control token",
+        severity="high",
+    ),
 )

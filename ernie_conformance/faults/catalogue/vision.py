@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ernie_conformance.faults import pictures, where
+from ernie_conformance.faults.catalogue import vision_own
 from ernie_conformance.faults.catalogue.errors import bad_image
 from ernie_conformance.faults.catalogue.usage import recount
 from ernie_conformance.faults.edits import errors, instead, refused, replies, status
@@ -365,4 +366,5 @@ FAULTS: tuple[Fault, ...] = (
         title="one unreachable image URL blocks everybody",
         severity="critical",
     ),
+    *vision_own.FAULTS,
 )

@@ -128,7 +128,7 @@ ASKS = (
         )
         for name, p in EMPTY_PROMPTS.items()
     ),
-    Ask("err-model", {**GOOD, "model": "no-such-model-7f3a"}, expects=ANY),
+    Ask("err-model", {**GOOD, "model": "no-such-model-7f3a"}, expects=ANY, alone=True),
     *(get(name, path, expects=ANY) for name, path in ROUTES.items()),
     Ask("err-route-post", GOOD, "/v1/no/such/route", expects=ANY),
     *(Ask(name, None, CHAT, method, (), expects=ANY) for name, method in METHODS.items()),

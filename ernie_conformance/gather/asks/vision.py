@@ -19,7 +19,7 @@ from ernie_conformance.gather.pictures import (
     turned,
 )
 from ernie_conformance.gather.stage import Stage
-from ernie_conformance.wire.exchange import ANY
+from ernie_conformance.wire.exchange import ANSWER, ANY
 
 # Asks for a description, so that two answers coincide only when the model was shown the same.
 QUESTION = "请描述图中各处的颜色和位置。"
@@ -60,11 +60,11 @@ LARGE = (196, 56)  # a cell: 6 x 6 of them are 1176 x 336 pixels
 
 
 def _group(name: str, asks: Iterable[Ask], **rest: Any) -> Scenario:
-    """Asks that one test looks at together."""
+    """Asks that one test looks at together, sent a few at a time: others are being answered too."""
     asked = tuple(asks)
 
     async def play(stage: Stage) -> dict[str, Any]:
-        await stage.send_all(asked, at_most=max(1, stage.target.slots // 2))
+        await stage.send_all(asked, at_most=max(1, stage.target.slots // 8))
         return {}
 
     return Scenario(name, play, **{"needs": VISION, "alone": False, "makes": tuple(a.name for a in asked), **rest})
@@ -175,8 +175,16 @@ SLOPPY = {
     "vis-unpadded": data_uri(_PIXELS + bytes(-(len(_PIXELS) + 2) % 3)).rstrip("="),  # bytes after a PNG's end mean nothing
     "vis-with-newlines": "data:image/png;base64," + "\n".join(_TEXT[n : n + 76] for n in range(0, len(_TEXT), 76)),
 }
+
+
+def _owed(width: int, height: int) -> str:
+    """Large pictures have a row of their own for being taken."""
+    return ANY if max(width, height) > 1024 else ANSWER
+
+
 SINGLE = (
-    *(look(name, url, expects=ANY, max_tokens=2) for name, url in (SHAPES | WIDE | SLOPPY).items()),
+    *(look(f"vis-size-{w}x{h}", SHAPES[f"vis-size-{w}x{h}"], max_tokens=2, expects=_owed(w, h)) for w, h in SIZES),
+    *(look(name, url, expects=ANY, max_tokens=2) for name, url in (WIDE | SLOPPY).items()),
     look("vis-heavy", HEAVY, expects=ANY, max_tokens=2),
     look("vis-red-stream", RED, stream=True, stream_options={"include_usage": True}),
     *(

@@ -47,7 +47,8 @@ async def _asked_again(stage: Stage) -> dict[str, Any]:
         for number, wording in enumerate(WORDINGS)
     ]
     tails = [look(f"again-tail-{turn}", url, expects=ANY) for turn, url in enumerate(TAILS)]
-    await asyncio.gather(*(_in_turn(stage, asks) for asks in (*in_turn, tails)))
+    await _in_turn(stage, in_turn[0])  # nothing beside it: later answers are compared with these
+    await asyncio.gather(*(_in_turn(stage, asks) for asks in (*in_turn[1:], tails)))
     beside = [asked(f"beside-{copy}-{name}", url) for copy in range(COPIES) for name, url in both]
     await stage.send_all(beside, at_most=len(beside))
     return {}
@@ -127,6 +128,7 @@ LOOPBACKS = {"number": "127.0.0.1", "name": "localhost", "any": "0.0.0.0", "deci
 async def _loopback(stage: Stage) -> dict[str, Any]:
     """Pictures on a web server beside us. The first knock is our own: it shows that a knock is heard."""
     if not is_beside_us(stage.client.base_url):
+        await stage.send(_unfetched("loopback-closed", "http://127.0.0.1:9/picture.png"))
         return {"listened": False}
     async with listening(answers=True) as listener:
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)

@@ -73,9 +73,21 @@ def has_documented_body(exchange: Exchange, layer: str) -> None:
     try:
         data = exchange.json
     except NotJson as error:
-        raise Broken(f"{exchange.name}: status {exchange.status} without JSON ({error}): {exchange.text[:80]!r}") from error
+        detail = f"{exchange.name}: status {exchange.status} without JSON ({error}): {exchange.text[:80]!r}"
+        raise Broken(detail, exchange) from error
     wrong = breach(f"{layer}/error", data)
     expect(wrong is None, f"{exchange.name}: status {exchange.status}: {wrong}; body {exchange.text[:160]!r}", exchange)
+
+
+def reason(exchange: Exchange) -> str:
+    """What the error says to a reader. Raises NotAsked when it has no message in the documented place."""
+    try:
+        data = exchange.json
+    except NotJson as error:
+        raise NotAsked(f"{exchange.name} is no JSON") from error
+    if breach("compat/error", data) is not None:
+        raise NotAsked(f"{exchange.name} has no message where clients look")
+    return str(data["error"]["message"])
 
 
 def is_labelled_json(exchange: Exchange) -> None:
@@ -101,9 +113,10 @@ def names_what_is_wrong(exchange: Exchange) -> None:
     """The error names the field. Raises Broken; NotAsked when the request wasn't refused."""
     if answered(exchange) < 400:
         raise NotAsked(f"{exchange.name} wasn't refused")
-    words = WRONG[exchange.name].blames
-    detail = f"{exchange.name}: the error doesn't name {words[0]}: {exchange.text[:200]!r}"
-    expect(any(word in exchange.text for word in words), detail, exchange)
+    words, said = WRONG[exchange.name].blames, reason(exchange)
+    expect(
+        any(word in said for word in words), f"{exchange.name}: the error doesn't name {words[0]}: {said[:200]!r}", exchange
+    )
 
 
 def is_short(exchange: Exchange) -> None:

@@ -15,8 +15,8 @@ from ernie_conformance.gather.asks.vision_scenarios import FILES, FORMS
 from ernie_conformance.gather.pictures import ernie_tokens
 from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, NotTestable, expect
 from ernie_conformance.judge.subjects import Scene
-from ernie_conformance.judge.views import STATUS, Answer, view
-from ernie_conformance.wire.exchange import Exchange
+from ernie_conformance.judge.views import STATUS, Answer, EventStream, Stream, view
+from ernie_conformance.wire.exchange import ANY, Exchange
 
 # Who owns a picture that isn't answered at all.
 SEVERAL, JPEG_TAKEN, ALPHA_TAKEN, LARGE_TAKEN, REPEATED = "VIS-008", "VIS-020", "VIS-022", "VIS-032", "VIS-016"
@@ -74,11 +74,9 @@ def sees(basics: Scene) -> None:
         raise Blocked(BLIND, "no picture was told from another", *_solids(basics))
 
 
-def tells_pictures_apart(basics: Scene, again: Scene) -> None:
+def tells_pictures_apart(basics: Scene) -> None:
     """Five solid pictures of one size don't all get one answer. Raises Broken."""
     _talks(basics)
-    if is_cached(again):
-        raise Blocked("VIS-015", "answers come from a cache that forgets the picture")
     solids = _solids(basics)
     expect(not alike(solids), f"red, green, blue, black and white get one answer: {shown(solids)}", *solids)
 
@@ -118,6 +116,8 @@ def tells_structure_of_large(basics: Scene, details: Scene) -> None:
 def tells_every_side(basics: Scene, details: Scene) -> None:
     """A third of a picture on any side changes the answer. Raises Broken with the side that is lost."""
     sees(basics)
+    if all(alike(pair) for pair in _pairs(details, "vis")):
+        raise Blocked(STRUCTURE, "pictures show no more than their mean colour")
     for side in SIDES:
         _all_alike([[told(details, f"vis-{side}-{c}") for c in "rgb"]], f"what stands on the {side} isn't seen")
 
@@ -183,10 +183,12 @@ def _costs(answer: Answer, none: Answer, sizes: Sequence[tuple[int, int]]) -> No
     )
 
 
-def costs_what_ernie_says(answer: Answer, none: Answer) -> None:
+def costs_what_ernie_says(exchange: Exchange, none: Answer) -> None:
     """One picture, its size in the name, costs what ERNIE's processor makes of it, within a tenth. Raises Broken."""
-    width, height = map(int, answer.name.rpartition("-")[2].split("x"))
-    _costs(answer, none, [(width, height)])
+    if exchange.error is None and exchange.status != 200:
+        raise Blocked(LARGE_TAKEN if exchange.expects == ANY else STATUS, f"{exchange.name}: {exchange.status}", exchange)
+    width, height = map(int, exchange.name.rpartition("-")[2].split("x"))
+    _costs(Answer(exchange), none, [(width, height)])
 
 
 def several_cost_their_sum(basics: Scene, several: Scene) -> None:
@@ -198,6 +200,17 @@ def several_cost_their_sum(basics: Scene, several: Scene) -> None:
         ("vis-three", [small, big, small]),
     ):
         _costs(told(several, name, SEVERAL), none, sizes)
+
+
+def says_as_much(whole: Answer, events: EventStream) -> None:
+    """A stream about a picture carries text, and its prompt costs what the whole answer's does. Raises Broken."""
+    expect(bool(events.payloads), f"{events.name}: the stream is empty", events)
+    stream = Stream(events.exchange)
+    expect(bool(stream.text.strip()), f"{stream.name}: the stream says nothing", stream)
+    if not isinstance(stream.usage, dict):
+        return  # whether usage comes is for another row to say
+    owed, seen = tokens(whole), stream.count("prompt_tokens")
+    expect(seen == owed, f"{stream.name}: {seen} prompt tokens, unstreamed {owed}", stream, whole)
 
 
 def are_taken(forms: Scene, basics: Scene, names: Iterable[str]) -> None:
@@ -358,6 +371,15 @@ def knocks_nowhere(loopback: Scene) -> None:
         raise NotTestable("the server runs on another host: we can't listen inside its network")
     knocks = loopback.note("knocks")
     expect(not knocks, f"the server fetched addresses of its own host: {knocks[:3]}", *loopback.exchanges)
+
+
+def drops_no_address(loopback: Scene) -> None:
+    """A picture at an address that wasn't fetched isn't answered as if it had been seen. Raises Broken."""
+    if loopback.notes.get("knocks"):
+        raise Blocked("VIS-051", "the addresses were fetched")
+    for exchange in loopback.exchanges.values():
+        dropped = exchange.error is None and exchange.status == 200
+        expect(not dropped, f"{exchange.name}: answered without the picture: {exchange.text[:120]!r}", exchange)
 
 
 def gives_up(note: dict[str, Any], patience: float) -> None:
