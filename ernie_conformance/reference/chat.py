@@ -18,6 +18,7 @@ from ernie_conformance.reference.options import Options
 from ernie_conformance.reference.sampling import Ranked, Sampler
 from ernie_conformance.reference.writing import CONTENT, REASONING, TOOL, Limits, Piece, Script, Writing
 
+_LONG = 2000  # tokens of a prompt that is read beside the event loop; shorter ones keep their place in the queue
 _THINKING = {"enable_thinking": fields.boolean, "reasoning_max_tokens": fields.integer(0)}
 
 
@@ -86,7 +87,10 @@ async def prepare(body: Mapping[str, Any], options: Options) -> Chat:
     _fits(prompt_tokens, options.max_model_len)
     thinks = _switch(values, "enable_thinking", True) and options.reasoning_parser is not None
     limits = _limits(values, options.max_model_len - prompt_tokens, thinks)
-    script = await asyncio.to_thread(_script, body, talk, thinks)  # a long prompt takes a while; streams go on meanwhile
+    if prompt_tokens > _LONG:  # takes a while; streams go on meanwhile
+        script = await asyncio.to_thread(_script, body, talk, thinks)
+    else:
+        script = _script(body, talk, thinks)
     writings = [Writing(script, limits, Sampler(fields.settings(values), choice)) for choice in range(values.get("n", 1))]
     return Chat(model, values, prompt_tokens, writings, limits.total)
 

@@ -157,7 +157,8 @@ def raw(text: str) -> bytes:
 BAD_BODIES = {
     "empty": b"", "blank": b"  \n", "cut": b'{"model": "null", "mess', "array": b"[]", "string": b'"hi"', "number": b"5",
     "null": b"null", "not utf-8": b'{"model": "\xff\xfe"}', "utf-16": '{"model": "null"}'.encode("utf-16"), "two": b"{} {}",
-    "NaN": raw('"temperature": NaN'), "Infinity": raw('"top_p": Infinity'), "huge float": raw('"temperature": 1e999'),
+    "NaN": raw('"temperature": NaN'), "NaN unread": raw('"surprise": [NaN]'),
+    "Infinity": raw('"top_p": Infinity'), "huge float": raw('"temperature": 1e999'),
     "huge integer": raw('"max_tokens": 1' + "0" * 5000), "single quotes": b"{'model': 'null'}",
     "comma": b'{"model": "null",}',
     "half a surrogate": raw('"user": "\\ud83d"'), "half a surrogate as key": raw('"\\udc00": 1'),

@@ -140,6 +140,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
     "short": {"type": "string", "maxLength": 2},
     "types": {"type": ["null", "string"]},
     "all": {"allOf": [{"properties": {"a": {"type": "integer"}}, "required": ["a"]}, {"properties": {"b": {}}}]},
+    "range": {"type": "number", "minimum": 0.5, "maximum": 0.75},
     "one": {"oneOf": [{"type": "integer"}, {"type": "string"}]},
     "format": {"type": "string", "format": "date"},
     "pattern": {"type": "string", "pattern": "^[A-Z]+-[0-9]+$"},
