@@ -16,16 +16,29 @@ INCONCLUSIVE, ERROR = "INCONCLUSIVE", "ERROR"
 WEIGHT = [NOT_ASKED, NOT_TESTABLE, PASS, WAIVED, WARN, INCONCLUSIVE, BLOCKED, FAIL, ERROR]
 CLOSING = {FAIL, BLOCKED, INCONCLUSIVE, ERROR}
 RED = {FAIL, WARN, WAIVED, ERROR}
+LONGEST = 2000  # characters of a detail: a server may answer with megabytes
+
+
+def printable(text: str, width: int = LONGEST) -> str:
+    """`text` on one line, control and other unprintable characters shown as escapes, cut at `width`."""
+    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[: width + 1])
+    return safe if len(safe) <= width else safe[: width - 1] + "…"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing a test saw, with the exchanges that show it. `by` is the row that owns a BLOCKED, `waived` says why."""
+    """One thing a test saw, with the exchanges that show it. `by` is the row that owns a BLOCKED, `waived` says why.
+
+    The detail quotes servers: it is made printable here, before it reaches a terminal, JUnit or a page.
+    """
 
     detail: str
     exchanges: tuple[str, ...] = ()
     by: str = ""
     waived: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", printable(self.detail))
 
 
 @dataclass(frozen=True)
@@ -73,9 +86,11 @@ class RowVerdict:
             "verdict": self.verdict,
             "tests": [r.test for r in self.rulings],
             "text": row.text,
+            "source": row.source,
             "hint": row.hint,
             "detail": ruling.detail,
             "blocked_by": next((f.by for f in ruling.findings if f.by), ""),
+            "waived": next((f.waived for f in ruling.findings if f.waived), "") if self.verdict == WAIVED else "",
             "exchanges": list(ruling.exchanges),
         }
 

@@ -64,15 +64,27 @@ def load_waivers(paths: Iterable[Path], rows: dict[str, Row], version: str) -> l
     return found
 
 
-def waiver_problems(waivers: Sequence[Waiver], rulings: Sequence[Ruling], today: datetime.date) -> list[str]:
-    """What is wrong with the waivers themselves: expired, or stale (its row was exercised and it covered nothing)."""
+USED, UNUSED, STALE, EXPIRED = "used", "unused", "stale", "expired"
+
+
+def waiver_states(waivers: Sequence[Waiver], rulings: Sequence[Ruling], today: datetime.date) -> list[tuple[Waiver, str]]:
+    """Each waiver with what it did: expired, used, stale (its row was exercised and it covered nothing), else unused."""
     exercised = {r.row.id for r in rulings if r.asked}
-    problems = []
+    states = []
     for waiver in waivers:
-        what = f"waiver {waiver.row} ({waiver.case})"
         used = any(waiver.covers(r.row.id, f.exchanges) for r in rulings for f in r.findings if f.waived)
-        if waiver.expires < today:
+        expired = waiver.expires < today
+        states.append((waiver, EXPIRED if expired else USED if used else STALE if waiver.row in exercised else UNUSED))
+    return states
+
+
+def waiver_problems(waivers: Sequence[Waiver], rulings: Sequence[Ruling], today: datetime.date) -> list[str]:
+    """What is wrong with the waivers themselves, a sentence each."""
+    problems = []
+    for waiver, state in waiver_states(waivers, rulings, today):
+        what = f"waiver {waiver.row} ({waiver.case})"
+        if state == EXPIRED:
             problems.append(f"{what} expired on {waiver.expires}")
-        elif waiver.row in exercised and not used:
+        elif state == STALE:
             problems.append(f"{what} is stale: nothing needs it any more")
     return problems

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ernie_conformance.judge import verdicts
+from ernie_conformance.judge.verdicts import printable
 from ernie_conformance.report.curl import curl_line
 from ernie_conformance.report.words import word
 from ernie_conformance.wire.evidence import Evidence
@@ -24,12 +25,6 @@ TOLD = (verdicts.ERROR, verdicts.FAIL, verdicts.INCONCLUSIVE, verdicts.WARN, ver
 WIDTH = 300  # characters of a detail, so that a hostile answer can't flood the terminal
 
 
-def printable(text: str, width: int = WIDTH) -> str:
-    """`text` on one line, control characters shown as escapes, cut at `width`."""
-    safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-    return safe if len(safe) <= width else safe[: width - 1] + "…"
-
-
 def summary_lines(verdict: dict[str, Any], evidence: Evidence, lang: str) -> list[str]:
     """The lines of the terminal summary."""
     rows = verdict["rows"]
@@ -38,7 +33,7 @@ def summary_lines(verdict: dict[str, Any], evidence: Evidence, lang: str) -> lis
         for row in (r for r in rows if r["verdict"] == kind):
             lines += ["", *_told(row, verdict, evidence, lang)]
     lines += _blocked(rows, lang)
-    lines += [f"! {printable(problem)}" for problem in verdict["problems"]]
+    lines += [f"! {printable(problem, WIDTH)}" for problem in verdict["problems"]]
     spent = f"{verdict['requests']} {word('spent', lang)}, {verdict['completion_tokens']} {word('tokens', lang)}"
     if verdict["seconds"]:
         spent += f", {verdict['seconds']:.1f} {word('seconds', lang)}"
@@ -58,14 +53,14 @@ def _table(rows: list[dict[str, Any]], lang: str) -> list[str]:
 def _told(row: dict[str, Any], verdict: dict[str, Any], evidence: Evidence, lang: str) -> list[str]:
     lines = [
         f"{row['verdict']} {row['id']} ({row['level']}, {row['layer']}) {row['text']}",
-        f"  {word('seen', lang)}: {printable(row['detail'])}",
+        f"  {word('seen', lang)}: {printable(row['detail'], WIDTH)}",
         f"  {word('why', lang)}: {row['hint'][lang]}",
     ]
     exchange = next((evidence.exchanges[n] for n in row["exchanges"] if n in evidence.exchanges), None)
     if exchange is not None:
         lines.append(f"  {word('repeat', lang)}: {printable(curl_line(exchange, verdict['target']['base_url']), 1000)}")
         if exchange.log:
-            lines.append(f"  {word('log', lang)}: {printable(exchange.log.strip().splitlines()[-1])}")
+            lines.append(f"  {word('log', lang)}: {printable(exchange.log.strip().splitlines()[-1], WIDTH)}")
     return lines
 
 

@@ -13,9 +13,10 @@ from typing import Any
 from ernie_conformance import __version__
 from ernie_conformance.judge.judge import Terms
 from ernie_conformance.judge.verdicts import Ruling, gate, part_states, row_verdicts
-from ernie_conformance.judge.waivers import waiver_problems
+from ernie_conformance.judge.waivers import Waiver, waiver_problems, waiver_states
 from ernie_conformance.wire.evidence import Evidence
 from ernie_conformance.wire.exchange import NotJson
+from ernie_conformance.wire.secrets import masked
 
 FORMAT = 1
 NAME = "verdict.json"
@@ -55,7 +56,8 @@ def verdict_of(run: Run) -> dict[str, Any]:
     """The verdict record of a run (format 1)."""
     target, terms = run.terms.target, run.terms
     rows = row_verdicts(run.rulings, run.narrowed)
-    problems = waiver_problems(terms.waivers, run.rulings, datetime.date.today())
+    today = datetime.date.today()
+    problems = waiver_problems(terms.waivers, run.rulings, today)
     if run.interrupted:
         problems.append("the run was interrupted")
     parts = part_states(rows)
@@ -69,7 +71,7 @@ def verdict_of(run: Run) -> dict[str, Any]:
         "target": {
             "name": target.name,
             "kind": target.kind,
-            "base_url": target.base_url or run.evidence.target.get("base_url", ""),
+            "base_url": masked(target.base_url or run.evidence.target.get("base_url", "")),
             "engine": target.engine,
             "version": target.version,
         },
@@ -80,10 +82,16 @@ def verdict_of(run: Run) -> dict[str, Any]:
         "requests": len(run.evidence.exchanges),
         "completion_tokens": completion_tokens(run.evidence),
         "accepted_risks": sorted(terms.accepted),
+        "waivers": [_waiver(*pair) for pair in waiver_states(terms.waivers, run.rulings, today)],
         "problems": problems,
         "counts": _counts([row.verdict for row in rows]),
         "rows": [row.as_record() for row in sorted(rows, key=lambda v: (v.row.part, v.row.area, v.row.id))],
     }
+
+
+def _waiver(waiver: Waiver, state: str) -> dict[str, str]:
+    told = ("row", "case", "reason", "evidence", "owner", "versions", "added", "expires")
+    return {**{name: str(getattr(waiver, name)) for name in told}, "state": state}
 
 
 def _counts(found: list[str]) -> dict[str, int]:

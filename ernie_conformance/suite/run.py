@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,9 @@ from ernie_conformance.judge.judge import Terms
 from ernie_conformance.suite.items import CASE, needs_of
 from ernie_conformance.suite.settings import Settings
 from ernie_conformance.tables import UsageError
-from ernie_conformance.wire.evidence import Evidence, read_evidence, write_evidence
+from ernie_conformance.wire.evidence import Evidence, masked_evidence, read_evidence, write_evidence
+from ernie_conformance.wire.exchange import Exchange
+from ernie_conformance.wire.secrets import masked_bytes
 
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 NEEDS: pytest.StashKey[set[str]] = pytest.StashKey()
@@ -51,9 +53,11 @@ def evidence_of(config: pytest.Config) -> Evidence:
     run = os.environ[RUN_VARIABLE]
     with FileLock(folder / ".gathering.lock", timeout=LOCK_SECONDS):
         if not (mark.exists() and mark.read_text() == run):
-            evidence = asyncio.run(_gather(config, settings))
-            write_evidence(file, evidence, [settings.api_key] if settings.api_key else [])
-            _write_requests(folder / "requests", evidence)
+            secrets = [settings.api_key] if settings.api_key else []
+            evidence = masked_evidence(asyncio.run(_gather(config, settings)), secrets)
+            write_evidence(file, evidence)
+            write_requests(folder / "requests", evidence.exchanges.values())
+            _mask_log(folder / "server.log", secrets)
             mark.write_text(run)
     return read_evidence(file)
 
@@ -74,12 +78,18 @@ async def _gather(config: pytest.Config, settings: Settings) -> Evidence:
     return await gather(settings.target, needs, orders)
 
 
-def _write_requests(folder: Path, evidence: Evidence) -> None:
+def write_requests(folder: Path, exchanges: Iterable[Exchange]) -> None:
     """The body of each request as a file of its own, so that a curl line can repeat it."""
-    folder.mkdir(exist_ok=True)
-    for exchange in evidence.exchanges.values():
+    folder.mkdir(parents=True, exist_ok=True)
+    for exchange in exchanges:
         if exchange.request.body is not None:
             (folder / f"{exchange.name.replace('/', '_')}.json").write_bytes(exchange.request.body)
+
+
+def _mask_log(log: Path, secrets: list[str]) -> None:
+    """The stopped server's output without secrets; the report folder is handed around."""
+    if log.exists():
+        log.write_bytes(masked_bytes(log.read_bytes(), secrets))
 
 
 class Progress:

@@ -22,6 +22,7 @@ from ernie_conformance.paths import ROOT
 from ernie_conformance.tables import UsageError
 from ernie_conformance.targets import Target, Timeouts, load_target, target_names
 from ernie_conformance.wire.evidence import Evidence, read_evidence
+from ernie_conformance.wire.secrets import masked
 
 PROFILES = ("release", "strict", "smoke")
 SPEEDS = ("gate", "a800", "full")
@@ -164,7 +165,7 @@ def _checked_url(option: str, url: str) -> str:
     except ValueError:
         sound = False
     if not sound or parts.query or parts.fragment:
-        raise UsageError(f"{option} {url!r} is not a base URL; write it like http://127.0.0.1:8180")
+        raise UsageError(f"{option} {masked(url)!r} is not a base URL; write it like http://127.0.0.1:8180")
     path = parts.path.rstrip("/")
     if path == "/v1":
         path = ""  # the tutorial's clients write it so; our requests carry /v1 themselves
@@ -192,7 +193,7 @@ def header(settings: Settings) -> list[str]:
     """The lines of pytest's header: what is being judged, on what terms."""
     target = settings.target
     version = f" {target.version}" if target.version else ""
-    where = target.base_url or ("a file" if settings.recorded else "to be launched")
+    where = masked(target.base_url) or ("a file" if settings.recorded else "to be launched")
     lines = [
         f"conformance {__version__}: target {target.name} ({target.kind}), engine {target.engine}{version}, at {where}",
         f"profile {settings.terms.profile}, {len(settings.terms.waivers)} waivers, report in {settings.report_dir}",
