@@ -25,8 +25,8 @@ def good(name: str = "a800") -> dict[str, Any]:
 
 
 def overlaid(name: str) -> dict[str, Any]:
-    """The good host with the overlay `name` on it, and those that it builds on."""
-    facts = good()
+    """The record that the overlay `name` is made for (the good host, or its `base`), and what it builds on, and it."""
+    facts = good(BAD[name].get("base", "a800"))
     for base in (*BAD[name].get("also", ()), name):
         _lay(facts, BAD[base])
     return facts

@@ -6,11 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import yaml
 from hosts import BAD, TARGET, by_verdict, good, overlaid, rulings, target_of
 
 from ernie_conformance.judge import verdicts
 from ernie_conformance.judge.judge import Terms, judge, suite_cases
 from ernie_conformance.judge.rows import load_rows
+from ernie_conformance.paths import FIXTURES
 from ernie_conformance.targets import load_target
 from ernie_conformance.wire.evidence import Evidence
 
@@ -42,6 +44,16 @@ def test_every_env_row_is_turned_red_by_some_host() -> None:
     rows = {row.id for row in load_rows().values() if row.part == "env"}
     killed = {row for host in BAD.values() for row in (*host.get("fail", ()), *host.get("warn", ()))}
     assert rows == killed
+
+
+ELSEWHERE = {"env-worker-launch-fails"}  # a fault of the start, which tests/api/test_launch.py judges
+
+
+def test_every_environment_fault_of_the_field_is_among_them() -> None:
+    field = yaml.safe_load((FIXTURES / "field-faults.yaml").read_text(encoding="utf-8"))
+    wanted = {fault["id"] for fault in field if fault["area"] == 14}
+    assert wanted
+    assert {host["fault"] for host in BAD.values() if "fault" in host} | ELSEWHERE == wanted
 
 
 def attached(**target: bool) -> dict[str, Any]:

@@ -73,7 +73,9 @@ def reaches(check: str, found: Any, about: str = "") -> None:
     kind = figures["kind"]
 
     def key(value: Any) -> Any:
-        return version_key(value) if kind == "version" else value * GB if kind == "gigabytes" else value
+        if kind == "version":
+            return version_key(value)
+        return value * GB * (1 - figures.get("slack", 0)) if kind == "gigabytes" else value
 
     def show(value: Any) -> str:
         return f"{value} GB" if kind == "gigabytes" else str(value)

@@ -245,7 +245,6 @@ def layout_is_paddles(facts: Facts) -> None:
     """FastDeploy tells the layouts apart by config.json's keys, and fails late when the shards are of the other."""
     found, weights = config(facts), directory(facts)
     keys = [key for key in ("dtype", "torch_dtype") if key in found]
-    formats = sorted({shard.get("format", "") for shard in weights["shards"].values()} & {"pt"})
     options = command(facts) if not host(facts)["target"]["attached"] else {}
     if keys == ["torch_dtype"] and options.get("--load-choices") == "default_v1" and not is_first_version(facts):
         return  # the loader of FastDeploy 2.1 and later reads PyTorch's layout
@@ -254,19 +253,17 @@ def layout_is_paddles(facts: Facts) -> None:
         f"config.json has {' and '.join(keys) or 'neither dtype nor torch_dtype'}: FastDeploy can't tell the layout",
     )
     expect(keys == ["dtype"], f"config.json has torch_dtype: these are the -PT weights (FastDeploy {engine_version(facts)})")
-    prefixes = weights["prefixes"]
-    expect(
-        not formats and "model" not in prefixes,
-        "config.json is Paddle's, the shards are PyTorch's (format pt, names model.*)",
-    )
+    astray = weights["prefixes"].get("model", 0)
+    expect(not astray, f"config.json is Paddle's, the shards are PyTorch's: {astray} tensors are named model.*, not ernie.*")
 
 
 def config_is_the_models(facts: Facts) -> None:
+    """A key that is absent has the library's default, which is this model's; what the family is told by must be there."""
     known, found = exact(facts), config(facts)
-    bad = [f"{k} is {found.get(k)!r}, not {v!r}" for k, v in known["config"].items() if found.get(k) != v]
     vision = found.get("vision_config") or {}
+    bad = [f"{k} is {found[k]!r}, not {v!r}" for k, v in known["config"].items() if k in found and found[k] != v]
     bad += [
-        f"vision_config.{k} is {vision.get(k)!r}, not {v!r}" for k, v in known["vision_config"].items() if vision.get(k) != v
+        f"vision_config.{k} is {vision[k]!r}, not {v!r}" for k, v in known["vision_config"].items() if vision.get(k, v) != v
     ]
     expect(not bad, "; ".join(bad))
 
@@ -277,7 +274,8 @@ def ends_agree(facts: Facts) -> None:
     if (weights["generation"] or {}).get("eos_token_id") is not None:
         ids["generation_config.json"] = weights["generation"]["eos_token_id"]
     sets = [frozenset(i) if isinstance(i, list) else frozenset([i]) for i in ids.values()]
-    expect(None not in sets[0], "config.json has no eos_token_id")
+    if None in sets[0]:
+        raise NotTestable("config.json has no eos_token_id")
     expect(all(sets[0] <= s or s <= sets[0] for s in sets), f"end-of-text ids differ: {ids}")
     texts = {weights["tokens"]["special"].get("eos_token"), weights["tokens"]["tokenizer_eos"]} - {None}
     expect(len(texts) <= 1, f"end-of-text tokens differ: {', '.join(sorted(texts))}")
@@ -298,7 +296,7 @@ def preprocessor_is_the_models(facts: Facts) -> None:
     known = exact(facts)["preprocessor"]
     sound(facts, "preprocessor_config.json")
     found = directory(facts)["preprocessor"]
-    bad = [f"{k} is {found.get(k)!r}, not {v!r}" for k, v in known.items() if not _near(found.get(k), v)]
+    bad = [f"{k} is {found[k]!r}, not {v!r}" for k, v in known.items() if k in found and not _near(found[k], v)]
     low, high = found.get("min_pixels", 1), found.get("max_pixels", 1 << 30)
     bad += [f"min_pixels {low} is more than max_pixels {high}"] if low > high else []
     expect(not bad, "; ".join(bad))
@@ -351,6 +349,8 @@ def sees_images(facts: Facts) -> None:
 def bytes_are_on_disk(facts: Facts) -> None:
     """A tenth is left for file systems that store small pieces elsewhere."""
     found = whole_weights(facts)
+    if not found["files"].get("model.safetensors.index.json", {}).get("allocated"):
+        raise NotTestable("this file system doesn't tell what it has allocated")
     holes = [n for n in shard_files(facts) if found["files"][n]["allocated"] < 0.9 * found["files"][n]["size"]]
     expect(not holes, f"{len(holes)} shards have holes, such as {', '.join(holes[:2])}")
 
