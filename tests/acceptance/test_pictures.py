@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ernie_conformance.judge.rows import row
-from ernie_conformance.judge.rules.vision import mostly
+from ernie_conformance.judge.rules.sight import mostly
 from ernie_conformance.wire.exchange import Exchange
 
 

@@ -111,7 +111,7 @@ def test_text_like_markup_is_text(marked: Exchange, chat_base: Answer) -> None:
     if rules.tokens(told) - rules.tokens(chat_base) < asked.REPEATS:
         raise Blocked("CHAT-012", f"{marked.name} is dropped", told)
     what = f"{asked.MARKERS[marked.name]}, ten times, read as text and not as a control token,"
-    rules.adds_at_least(told, chat_base, 2 * asked.REPEATS, what)
+    rules.adds_at_least(told, chat_base, 3 * asked.REPEATS // 2, what)  # a control token is one; such text is two or more
 
 
 @row("CHAT-014")

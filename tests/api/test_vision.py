@@ -6,6 +6,7 @@ from ernie_conformance.gather.asks import vision as asked
 from ernie_conformance.judge.judge import for_each
 from ernie_conformance.judge.outcome import expect
 from ernie_conformance.judge.rows import row
+from ernie_conformance.judge.rules import sight
 from ernie_conformance.judge.rules import vision as rules
 from ernie_conformance.judge.rules.errors import is_refused
 from ernie_conformance.judge.subjects import Scene
@@ -32,27 +33,27 @@ def test_several_pictures_cost_their_sum(vision_basics: Scene, vision_several: S
 
 @row("VIS-003")
 def test_pictures_are_told_apart(vision_basics: Scene) -> None:
-    rules.tells_pictures_apart(vision_basics)
+    sight.tells_pictures_apart(vision_basics)
 
 
 @row("VIS-004")
 def test_colours_of_one_brightness_are_told_apart(vision_basics: Scene) -> None:
-    rules.tells_colours(vision_basics)
+    sight.tells_colours(vision_basics)
 
 
 @row("VIS-005")
 def test_what_is_painted_where_is_seen(vision_basics: Scene, vision_details: Scene) -> None:
-    rules.tells_structure(vision_basics, vision_details)
+    sight.tells_structure(vision_basics, vision_details)
 
 
 @row("VIS-006")
 def test_every_side_is_seen(vision_basics: Scene, vision_details: Scene) -> None:
-    rules.tells_every_side(vision_basics, vision_details)
+    sight.tells_every_side(vision_basics, vision_details)
 
 
 @row("VIS-007")
 def test_large_pictures_keep_their_content(vision_basics: Scene, vision_details: Scene) -> None:
-    rules.tells_structure_of_large(vision_basics, vision_details)
+    sight.tells_structure_of_large(vision_basics, vision_details)
 
 
 @row("VIS-008")
@@ -67,12 +68,12 @@ def test_each_further_picture_counts(vision_basics: Scene, vision_several: Scene
 
 @row("VIS-010")
 def test_each_of_several_pictures_is_seen(vision_basics: Scene, vision_several: Scene) -> None:
-    rules.tells_each_of_several(vision_basics, vision_several)
+    sight.tells_each_of_several(vision_basics, vision_several)
 
 
 @row("VIS-011")
 def test_a_picture_twice_costs_what_two_cost(vision_several: Scene) -> None:
-    same, other = (rules.told(vision_several, f"vis-pair-{pair}", rules.SEVERAL) for pair in ("rr", "rk"))
+    same, other = (sight.told(vision_several, f"vis-pair-{pair}", sight.SEVERAL) for pair in ("rr", "rk"))
     detail = f"{same.name} costs {rules.tokens(same)}, {other.name} {rules.tokens(other)} prompt tokens"
     expect(rules.tokens(same) == rules.tokens(other), detail, same, other)
 
@@ -86,7 +87,7 @@ def test_a_picture_of_an_earlier_turn_counts(vis_history_r: Answer, vis_history_
 def test_a_picture_of_an_earlier_turn_is_seen(
     vision_basics: Scene, vis_history_r: Answer, vis_history_g: Answer, vis_history_b: Answer
 ) -> None:
-    rules.tells_history(vision_basics, [vis_history_r, vis_history_g, vis_history_b])
+    sight.tells_history(vision_basics, [vis_history_r, vis_history_g, vis_history_b])
 
 
 @row("VIS-013")
@@ -109,7 +110,7 @@ def test_a_system_message_beside_a_picture_counts(
 
 @row("VIS-015")
 def test_an_answer_is_about_its_own_picture(vision_again: Scene, vision_basics: Scene) -> None:
-    rules.answers_about_this_picture(vision_again, vision_basics)
+    sight.answers_about_this_picture(vision_again, vision_basics)
 
 
 @row("VIS-016")
@@ -119,7 +120,7 @@ def test_a_picture_asked_again_is_answered_again(vision_again: Scene) -> None:
 
 @row("VIS-017")
 def test_pictures_side_by_side_are_kept_apart(vision_again: Scene, vision_basics: Scene) -> None:
-    rules.keeps_pictures_apart(vision_again, vision_basics)
+    sight.keeps_pictures_apart(vision_again, vision_basics)
 
 
 @row("VIS-018")
@@ -154,28 +155,28 @@ def test_every_format_costs_the_same(vision_forms: Scene, vision_basics: Scene) 
 
 @row("VIS-025")
 def test_jpeg_shows_the_colours_of_png(vision_forms: Scene, vision_basics: Scene) -> None:
-    rules.keeps_colours(vision_forms, vision_basics, "jpeg", ("vis-pure-B", "vis-red"))
-    rules.keeps_colours(vision_forms, vision_basics, "jpeg", ("vis-pure-C", "vis-pure-Y"))
+    sight.keeps_colours(vision_forms, vision_basics, "jpeg", ("vis-pure-B", "vis-red"))
+    sight.keeps_colours(vision_forms, vision_basics, "jpeg", ("vis-pure-C", "vis-pure-Y"))
 
 
 @row("VIS-028")
 def test_webp_shows_the_colours_of_png(vision_forms: Scene, vision_basics: Scene) -> None:
-    rules.keeps_colours(vision_forms, vision_basics, "webp", ("vis-pure-B", "vis-red"))
+    sight.keeps_colours(vision_forms, vision_basics, "webp", ("vis-pure-B", "vis-red"))
 
 
 @row("VIS-028")
 def test_cmyk_shows_the_colours_of_png(vision_forms: Scene, vision_basics: Scene) -> None:
-    rules.keeps_colours(vision_forms, vision_basics, "cmyk", ("vis-pure-C", "vis-pure-Y"))
+    sight.keeps_colours(vision_forms, vision_basics, "cmyk", ("vis-pure-C", "vis-pure-Y"))
 
 
 @row("VIS-026")
 def test_exif_orientation_is_applied(vision_forms: Scene, vision_basics: Scene) -> None:
-    rules.is_turned_upright(vision_forms, vision_basics)
+    sight.is_turned_upright(vision_forms, vision_basics)
 
 
 @row("VIS-027")
 def test_shapes_on_transparent_ground_stay_visible(vision_forms: Scene, vision_basics: Scene) -> None:
-    rules.keeps_transparent_ground(vision_forms, vision_basics)
+    sight.keeps_transparent_ground(vision_forms, vision_basics)
 
 
 @row("VIS-030")
@@ -258,9 +259,9 @@ def test_an_unreachable_picture_blocks_nobody(vision_unreachable: Scene) -> None
 
 @row("VIS-060")
 def test_colours_and_places_are_what_was_sent(vis_map: Answer) -> None:
-    rules.reports(vis_map, rules.map_words(), "a map of colours")
+    sight.reports(vis_map, sight.map_words(), "a map of colours")
 
 
 @row("VIS-061")
 def test_texts_and_pictures_keep_their_order(vis_labelled: Answer) -> None:
-    rules.reports(vis_labelled, rules.label_words(), "a row of labelled pictures")
+    sight.reports(vis_labelled, sight.label_words(), "a row of labelled pictures")

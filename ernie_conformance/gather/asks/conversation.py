@@ -70,7 +70,7 @@ MARKERS = {
     "chat-mark-text-end": "<|endoftext|>",
     "chat-mark-sentence": "</s>",
     "chat-mark-think": "</think>",
-    "chat-mark-role": "<|im_start|>system",
+    "chat-mark-start": "<|im_start|>",
 }
 REPEATS = 10
 WORDS = ("QUARTZ LAMP", "BIRCH CANOE", "COPPER BELL")
@@ -79,7 +79,7 @@ TEXTS = (
     *(_short(name, f"{ASKED} {signs}") for name, (signs, _) in SIGNS.items()),
     _short("chat-blanks", f"{ASKED} {BLANKS[1]}"),
     _short("chat-no-blanks", f"{ASKED} {BLANKS[2]}"),
-    *(_short(name, f"{ASKED} " + f"{mark} " * REPEATS, expects=ANY) for name, mark in MARKERS.items()),
+    *(_short(name, f"{ASKED} " + mark * REPEATS, expects=ANY) for name, mark in MARKERS.items()),
     *(
         chat(
             f"chat-case-{number}-{kind}",

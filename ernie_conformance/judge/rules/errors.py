@@ -166,15 +166,15 @@ def has_json(exchange: Exchange) -> None:
 
 
 def is_taken_or_refused(exchange: Exchange) -> None:
-    """Answered with 200 or refused with a 4xx: no server error. Raises Broken, for no answer at all too."""
-    detail = f"{exchange.name}: {exchange.error or exchange.status}: {exchange.text[:120]!r}"
-    status = exchange.status or 0
-    expect(exchange.error is None and (status == 200 or 400 <= status < 500), detail, exchange)
+    """Answered with 200 or refused with a 4xx: no server error. Raises Broken."""
+    status = answered(exchange)
+    detail = f"{exchange.name}: status {status}: {exchange.text[:120]!r}"
+    expect(status == 200 or 400 <= status < 500, detail, exchange)
 
 
 def are_strict(exchanges: Iterable[Exchange]) -> None:
     """None of these requests is taken. Raises Broken once, with all that are."""
-    taken = [e for e in exchanges if e.status == 200]
+    taken = [e for e in exchanges if answered(e) == 200]
     expect(not taken, f"taken as if right: {', '.join(e.name for e in taken)}", *taken)
 
 

@@ -1,0 +1,238 @@
+"""Rules about what the model is shown of pictures. No answer is read, only compared.
+
+A model that is shown the same twice says the same at temperature 0. So where every pair of strongly different pictures gets
+one answer, the difference was lost on the way, unless the model says the same whatever it is asked: then nothing is known.
+The last rules are for models that declare more: an extractive one reports what it was shown, a capable one answers questions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from ernie_conformance.gather.asks.vision import LABELLED, MAP, SIDES, SOLIDS
+from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, NotTestable, expect
+from ernie_conformance.judge.subjects import Scene
+from ernie_conformance.judge.views import STATUS, Answer
+from ernie_conformance.wire.exchange import Exchange
+
+# Who owns a picture that isn't answered at all.
+SEVERAL, JPEG_TAKEN, ALPHA_TAKEN, LARGE_TAKEN, REPEATED = "VIS-008", "VIS-020", "VIS-022", "VIS-032", "VIS-016"
+BLIND, STRUCTURE = "VIS-003", "VIS-005"
+
+
+def told(scene: Scene, name: str, owner: str = STATUS) -> Answer:
+    """The answer called `name`. Raises Blocked by `owner` when the request wasn't answered."""
+    exchange = scene.exchanges.get(name)
+    if exchange is None:
+        raise Blocked(owner, f"{name} wasn't sent", scene.name)
+    if exchange.error is None and exchange.status != 200:
+        raise Blocked(owner, f"{name}: status {exchange.status}", exchange)
+    return Answer(exchange)
+
+
+def said(answers: Iterable[Answer]) -> list[str]:
+    return [answer.text.strip() for answer in answers]
+
+
+def alike(answers: Sequence[Answer]) -> bool:
+    """Is every answer the same?"""
+    return len(set(said(answers))) == 1
+
+
+def shown(answers: Sequence[Answer]) -> str:
+    return f"{', '.join(a.name for a in answers)}: {said(answers)[0][:80]!r}"
+
+
+def is_cached(again: Scene) -> bool:
+    """Does each wording get one answer for both pictures, namely that about the picture which came first?"""
+    firsts = []
+    for number in range(4):
+        mine = [told(again, name, REPEATED) for name in again.exchanges if name.startswith(f"again-{number}-")]
+        if not alike(mine):
+            return False
+        firsts.append(said(mine)[0])
+    return firsts[0] == firsts[2] != firsts[1] == firsts[3]
+
+
+def _solids(basics: Scene) -> list[Answer]:
+    return [told(basics, f"vis-{name}") for name in SOLIDS]
+
+
+def _talks(basics: Scene) -> None:
+    """Raises NotTestable for a model whose words don't depend on the question."""
+    if alike([told(basics, "vis-red"), told(basics, "vis-red-other-question")]):
+        raise NotTestable("the model says the same whatever it is asked")
+
+
+def sees(basics: Scene) -> None:
+    """Raises Blocked when the model is blind, NotTestable when nothing can be told."""
+    _talks(basics)
+    if alike(_solids(basics)):
+        raise Blocked(BLIND, "no picture was told from another", *_solids(basics))
+
+
+def tells_pictures_apart(basics: Scene) -> None:
+    """Five solid pictures of one size don't all get one answer. Raises Broken."""
+    _talks(basics)
+    solids = _solids(basics)
+    expect(not alike(solids), f"red, green, blue, black and white get one answer: {shown(solids)}", *solids)
+
+
+def _all_alike(groups: Sequence[Sequence[Answer]], what: str) -> None:
+    """Raises Broken when in each group every answer is the same."""
+    if all(alike(group) for group in groups):
+        seen = "; ".join(shown(group) for group in groups)
+        raise Broken(f"{what}: {seen}", *(a for group in groups for a in group))
+
+
+def tells_colours(basics: Scene) -> None:
+    """Red, green and blue of one brightness get different answers. Raises Broken."""
+    sees(basics)
+    hues = [told(basics, f"vis-{name}") for name in ("red", "green", "blue")]
+    _all_alike([hues], "colours of one brightness get one answer")
+
+
+def _pairs(details: Scene, stem: str, owner: str = STATUS) -> list[list[Answer]]:
+    return [[told(details, f"{stem}-{shape}-{c}", owner) for shape in ("corners", "edges")] for c in "rbk"]
+
+
+def tells_structure(basics: Scene, details: Scene) -> None:
+    """Pictures of one mean colour, painted differently, don't all get one answer. Raises Broken."""
+    sees(basics)
+    _all_alike(_pairs(details, "vis"), "only the mean colour is seen; cells in the corners and on the edges get one answer")
+
+
+def tells_structure_of_large(basics: Scene, details: Scene) -> None:
+    """The same for large pictures. Raises Broken."""
+    sees(basics)
+    if all(alike(pair) for pair in _pairs(details, "vis")):
+        raise Blocked(STRUCTURE, "not even small pictures show more than their mean colour")
+    _all_alike(_pairs(details, "vis-large", LARGE_TAKEN), "large pictures lose their content")
+
+
+def tells_every_side(basics: Scene, details: Scene) -> None:
+    """A third of a picture on any side changes the answer. Raises Broken with the side that is lost."""
+    sees(basics)
+    if all(alike(pair) for pair in _pairs(details, "vis")):
+        raise Blocked(STRUCTURE, "pictures show no more than their mean colour")
+    for side in SIDES:
+        _all_alike([[told(details, f"vis-{side}-{c}") for c in "rgb"]], f"what stands on the {side} isn't seen")
+
+
+def tells_each_of_several(basics: Scene, several: Scene) -> None:
+    """Each of two pictures changes the answer. Raises Broken with the place that is ignored."""
+    sees(basics)
+    for place, pattern in (("first", "{}k"), ("second", "k{}")):
+        answers = [told(several, f"vis-pair-{pattern.format(c)}", SEVERAL) for c in "rgb"]
+        _all_alike([answers], f"the {place} of two pictures isn't seen")
+
+
+def tells_history(basics: Scene, answers: Sequence[Answer]) -> None:
+    """A picture of an earlier turn changes the answer. Raises Broken."""
+    sees(basics)
+    _all_alike([answers], "a picture of an earlier turn isn't seen")
+
+
+def looks_wrong(seen: Answer, true: Answer, corrupted: Answer) -> bool:
+    """Does `seen` say what is said of the corrupted picture, and not what is said of the true one?"""
+    one, owed, wrong = said([seen, true, corrupted])
+    return one == wrong != owed
+
+
+def keeps_colours(forms: Scene, basics: Scene, kind: str, corrupted: Sequence[str]) -> None:
+    """Red and blue in a format don't both look like the corrupted colours. Raises Broken. `corrupted`: of red, of blue."""
+    sees(basics)
+    untaken = [name for name in (f"vis-{kind}", f"vis-{kind}-blue") if forms.exchanges[name].status != 200]
+    if untaken:
+        raise NotAsked(f"{untaken[0]} isn't taken, which is for another row to say")
+    red, blue = told(basics, "vis-red"), told(forms, "vis-pure-B")
+    known = {"vis-red": red, "vis-pure-B": blue}
+    wrongs = [known.get(name) or told(forms, name) for name in corrupted]
+    seen = [told(forms, f"vis-{kind}"), told(forms, f"vis-{kind}-blue")]
+    both = all(looks_wrong(s, t, w) for s, t, w in zip(seen, (red, blue), wrongs, strict=True))
+    expect(not both, f"{kind}: red and blue look like {' and '.join(corrupted)}: {said(seen)}", *seen)
+
+
+def is_turned_upright(forms: Scene, basics: Scene) -> None:
+    """A picture that EXIF asks to turn is seen as a viewer shows it. Raises Broken when two of three are seen as stored."""
+    sees(basics)
+    true = told(forms, "vis-upright", JPEG_TAKEN)
+    wrong = []
+    for turn in (3, 6, 8):
+        seen, as_stored = (told(forms, f"vis-{kind}-{turn}", JPEG_TAKEN) for kind in ("exif", "stored"))
+        if looks_wrong(seen, true, as_stored):
+            wrong.append(seen)
+    names = ", ".join(a.name for a in wrong)
+    expect(len(wrong) < 2, f"{names}: the orientation is ignored; the answers are those about the stored pixels", *wrong)
+
+
+def keeps_transparent_ground(forms: Scene, basics: Scene) -> None:
+    """Black shapes on a transparent ground stay visible. Raises Broken when wherever they are the answer is the same."""
+    sees(basics)
+    sides = ("left", "middle", "right")
+    opaque = [told(forms, f"vis-opaque-{side}") for side in sides]
+    if alike(opaque):
+        raise NotTestable("the model tells no such shapes apart on white either")
+    _all_alike(
+        [[told(forms, f"vis-clear-{side}", ALPHA_TAKEN) for side in sides]], "a black shape on a transparent ground is lost"
+    )
+
+
+def answers_about_this_picture(again: Scene, basics: Scene) -> None:
+    """No answer is about an earlier picture. Raises Broken when wordings or files that begin alike get one answer."""
+    _talks(basics)
+    firsts = [told(again, name, REPEATED) for name in ("again-0-0-red", "again-0-1-blue", "again-1-0-blue", "again-1-1-red")]
+    expect(not is_cached(again), f"the answer about the earlier picture comes again: {shown(firsts[:2])}", *firsts)
+    sees(basics)
+    expect(
+        not (alike(firsts[:2]) and alike(firsts[2:])),
+        f"red and blue, asked in turns, get one answer: {shown(firsts[:2])}",
+        *firsts,
+    )
+    tails = [told(again, f"again-tail-{turn}", REPEATED) for turn in range(3)]
+    expect(not alike(tails), f"files that begin alike get one answer: {shown(tails)}", *tails)
+
+
+def keeps_pictures_apart(again: Scene, basics: Scene) -> None:
+    """Side by side, no answer is that about the other picture. Raises Broken when two are: one may be a slip."""
+    sees(basics)
+    red, blue = told(again, "again-0-0-red", REPEATED), told(again, "again-0-1-blue", REPEATED)
+    if alike([red, blue]):
+        raise Blocked("VIS-015", "red and blue get one answer even one after the other", red, blue)
+    beside = {name: told(again, name, REPEATED) for name in again.exchanges if name.startswith("beside-")}
+    swapped = [a for name, a in beside.items() if looks_wrong(a, *((red, blue) if name.endswith("red") else (blue, red)))]
+    expect(len(swapped) < 2, f"{len(swapped)} of {len(beside)} answers are about the other picture", *swapped)
+
+
+_NAMES = {"r": "红", "B": "蓝", "Y": "黄", "k": "黑", "w": "白"}
+
+
+def reports(answer: Answer, wanted: Sequence[str], what: str) -> None:
+    """The words stand in the answer in this order, and no others of their kind between them. Raises Broken."""
+    kind = re.compile("|".join(sorted({*_NAMES.values(), *wanted})))
+    found = kind.findall(answer.content)
+    held = found[: len(wanted)] == list(wanted)
+    expect(held, f"{answer.name}: {what} is reported as {' '.join(found)}, was {' '.join(wanted)}", answer)
+
+
+def map_words() -> list[str]:
+    """The map's colours, row by row."""
+    return [_NAMES[letter] for letter in MAP.replace("/", "")]
+
+
+def label_words() -> list[str]:
+    """Each label with its picture's colour."""
+    return [word for label, letter in LABELLED for word in (label, _NAMES[letter])]
+
+
+def mostly(answers: Sequence[tuple[Exchange, str]], what: str) -> None:
+    """At most one of the answers misses its word: a slip is no verdict. Raises Broken. `word` may list several with |."""
+    wrong = []
+    for exchange, words in answers:
+        if exchange.status != 200 or exchange.error is not None:
+            raise Blocked(SEVERAL if "which" in exchange.name else STATUS, f"{exchange.name}: {exchange.status}", exchange)
+        text = Answer(exchange).content
+        if not any(word in text.lower() for word in words.split("|")):
+            wrong.append(f"{exchange.name}: {text.strip()[:40]!r}, owed {words}")
+    expect(len(wrong) < 2, f"{what}: {'; '.join(wrong)}", *(e for e, _ in answers))
