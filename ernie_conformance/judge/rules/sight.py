@@ -2,7 +2,7 @@
 
 A model that is shown the same twice says the same at temperature 0. So where every pair of strongly different pictures gets
 one answer, the difference was lost on the way, unless the model says the same whatever it is asked: then nothing is known.
-The last rules are for models that declare more: an extractive one reports what it was shown, a capable one answers questions.
+The last rules are for models that declare more: an extractive one reports what it was shown, a capable one is asked.
 """
 
 from __future__ import annotations
