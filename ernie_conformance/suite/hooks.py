@@ -12,6 +12,7 @@ import pytest
 from ernie_conformance.judge import verdicts
 from ernie_conformance.judge.rows import load_rows
 from ernie_conformance.judge.verdicts import Finding, Ruling
+from ernie_conformance.report.env_table import env_table
 from ernie_conformance.report.terminal import summary_lines
 from ernie_conformance.report.verdict import Run, begin, finish
 from ernie_conformance.suite import run
@@ -109,9 +110,12 @@ class Conformance:
         return read_evidence(path) if path.exists() and self._rulings else Evidence({})
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        if self.result is not None:
-            for line in summary_lines(self.result, self._evidence(), self.settings.lang):
-                terminalreporter.write_line(line)
+        if self.result is None:
+            return
+        evidence, lang = self._evidence(), self.settings.lang
+        found = {row["id"]: row["verdict"] for row in self.result["rows"]}
+        for line in [*env_table(evidence.facts, found, lang), *summary_lines(self.result, evidence, lang)]:
+            terminalreporter.write_line(line)
 
 
 def _selftest_only(config: pytest.Config) -> bool:
