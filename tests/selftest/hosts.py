@@ -27,9 +27,14 @@ def good(name: str = "a800") -> dict[str, Any]:
 def overlaid(name: str) -> dict[str, Any]:
     """The record that the overlay `name` is made for (the good host, or its `base`), and what it builds on, and it."""
     facts = good(BAD[name].get("base", "a800"))
-    for base in (*BAD[name].get("also", ()), name):
-        _lay(facts, BAD[base])
+    for layer in _layers(name):
+        _lay(facts, BAD[layer])
     return facts
+
+
+def _layers(name: str) -> list[str]:
+    """The overlays that `name` builds on, the lowest first, and itself."""
+    return [*(layer for below in BAD[name].get("also", ()) for layer in _layers(below)), name]
 
 
 def _lay(facts: dict[str, Any], overlay: dict[str, Any]) -> None:
