@@ -192,18 +192,26 @@ def role_alone(frames: Iterator[Frame]) -> Iterator[Frame]:
 
 
 def role_with_text(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """The role comes together with the first text."""
-    role: Any = None
-    for count, frame in enumerate(frames):
+    """Each choice's role comes together with its first text."""
+    roles: dict[Any, Any] = {}
+    for frame in frames:
         chunk = frame.chunk
         found = choices(chunk)
-        if count == 0 and len(found) == 1 and not has_text(frame) and not has_finish(frame) and "delta" in found[0]:
-            role = delta_of(found[0]).get("role")
+        deltas = [choice for choice in found if "delta" in choice]
+        bare = len(found) == 1 and not has_text(frame) and not has_finish(frame) and not has_calls(frame)
+        if bare and deltas and delta_of(deltas[0]).get("role"):
+            roles[deltas[0].get("index")] = delta_of(deltas[0])["role"]
             continue
-        if role and found and "delta" in found[0]:
-            delta_of(found[0])["role"] = role
-            role = None
+        for choice in deltas:
+            if role := roles.pop(choice.get("index"), None):
+                delta_of(choice)["role"] = role
         yield frame.holding(chunk) if chunk else frame
+
+
+def _ends_only(frame: Frame, index: Any) -> bool:
+    """Does it end the choice `index` and say nothing else?"""
+    found = choices(frame.chunk)
+    return len(found) == 1 and found[0].get("index") == index and not has_text(frame) and not has_calls(frame)
 
 
 def finish_with_text(frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -211,7 +219,7 @@ def finish_with_text(frames: Iterator[Frame]) -> Iterator[Frame]:
     held: Frame | None = None
     for frame in frames:
         ending = choices(frame.chunk)
-        if held and has_finish(frame) and not has_text(frame) and not has_calls(frame) and len(ending) == 1:
+        if held and has_finish(frame) and _ends_only(frame, choices(held.chunk)[0].get("index")):
             chunk = held.chunk or {}
             choices(chunk)[0]["finish_reason"] = ending[0]["finish_reason"]
             usage = {"usage": frame.chunk["usage"]} if frame.chunk and frame.chunk.get("usage") else {}

@@ -104,8 +104,10 @@ VARIATIONS: tuple[Rewrite, ...] = (
     _harmless("role-alone", "the first delta may have no content", streams(role_alone), where=where.chat),
     _harmless("role-with-text", "role and text may come together", streams(role_with_text), where=where.chat),
     _harmless("finish-with-text", "the last text may carry the finish reason", streams(finish_with_text)),
-    _harmless("other-ids", "ids have no form", replies(change("id", new_id))),
-    _harmless("long-ids", "ids have no form", replies(change("id", lambda found: f"cmpl_{found}_é"))),
+    _harmless("other-ids", "ids have no form", replies(change("id", new_id)), where=where.method("POST")),
+    _harmless(
+        "long-ids", "ids have no form", replies(change("id", lambda found: f"cmpl_{found}_é")), where=where.method("POST")
+    ),
     _harmless("upper-headers", "header names have no case", named("title")),
     _harmless("lower-headers", "header names have no case", named("lower")),
     _harmless(
