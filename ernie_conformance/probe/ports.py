@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from collections.abc import Mapping
@@ -39,8 +40,8 @@ def why_not_free(number: int) -> str:
                     probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 probe.bind((address, number))
         except OSError as error:
-            if family == socket.AF_INET6 and error.errno not in (98, 48, 13):  # no IPv6 here: in use and denied count
-                continue
+            if family == socket.AF_INET6 and error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                continue  # this host has no IPv6
             return error.strerror or str(error)
     return ""
 

@@ -17,6 +17,7 @@ import pytest
 
 from ernie_conformance.paths import FIXTURES
 from ernie_conformance.probe import cuda, gpu, packages, ports, read_facts, smi, system
+from ernie_conformance.probe.__main__ import blanked
 from ernie_conformance.probe.command import options_of
 from ernie_conformance.probe.memory import group_limit, read_memory, read_space
 from ernie_conformance.probe.read import _together
@@ -339,6 +340,14 @@ def test_a_probe_that_hangs_or_breaks_costs_only_itself() -> None:
     assert found["works"] == {"x": 1}
     assert found["hangs"]["error"] == "the probe didn't end within 0.2 s"
     assert found["breaks"]["error"] == "PermissionError: denied"
+
+
+def test_a_record_to_share_names_no_gpu() -> None:
+    facts = {"gpu": {"id": "GPU-1a2b3c4d-0000-1111-2222-abcdefabcdef", "bus": "00000000:D0:00.0"}, "path": f"{Path.cwd()}/x"}
+    assert blanked(facts) == {
+        "gpu": {"id": "GPU-00000000-0000-0000-0000-000000000000", "bus": "00000000:00:00.0"},
+        "path": "/suite/x",
+    }
 
 
 @pytest.mark.parametrize("name", ["fastdeploy", "fastdeploy@2.6", "reference", "llama-cpp"])
