@@ -13,9 +13,11 @@ from ernie_conformance.wire.exchange import Exchange
 
 
 @row("CHAT-001")
-def test_a_system_message_is_in_the_prompt(chat_system: Exchange, chat_base_system: Answer, chat_base: Answer) -> None:
-    told = rules.taken(chat_system, "a system message")
-    rules.counts(told, chat_base, chat_base_system, chat_base, "a system message")
+def test_a_system_message_is_in_the_prompt(
+    chat_system: Exchange, chat_system_short: Exchange, chat_base_system: Answer, chat_base: Answer
+) -> None:
+    long, short = (rules.taken(exchange, "a system message") for exchange in (chat_system, chat_system_short))
+    rules.counts(long, short, chat_base_system, chat_base, "a system message")
 
 
 @row("CHAT-002")

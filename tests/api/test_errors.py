@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ernie_conformance.gather.asks import errors as asked
 from ernie_conformance.judge.judge import for_each
-from ernie_conformance.judge.outcome import NotAsked, expect
+from ernie_conformance.judge.outcome import Blocked, NotAsked, expect
 from ernie_conformance.judge.rows import row
 from ernie_conformance.judge.rules import errors as rules
 from ernie_conformance.judge.views import Answer, Stream
@@ -73,7 +73,10 @@ def test_the_server_lives_on(evidence: Evidence, err_huge: Exchange) -> None:  #
 
 @row("ERR-011")
 @for_each(wrong=[f"{name}-stream" for name in asked.STREAMED])
-def test_a_refused_stream_is_a_plain_error(wrong: Exchange, err_good_stream: Stream) -> None:
+def test_a_refused_stream_is_a_plain_error(wrong: Exchange, err_good_stream: Stream, evidence: Evidence) -> None:
+    unstreamed = evidence.exchanges.get(wrong.name.removesuffix("-stream"))
+    if unstreamed is not None and unstreamed.status == 200:
+        raise Blocked("ERR-001", f"{unstreamed.name} isn't refused either", unstreamed)
     rules.is_plain(wrong, err_good_stream)
 
 

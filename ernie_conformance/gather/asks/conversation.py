@@ -45,6 +45,8 @@ MEASURED = (
     _short("chat-base", ASKED),
     _short("chat-base-system", f"{SYSTEM}\n{ASKED}"),
     _short("chat-system", [system(SYSTEM), *user(ASKED)], expects=ANY),
+    # Some templates put a system message of their own where there is none: compared is with a short one.
+    _short("chat-system-short", [system("Hi."), *user(ASKED)], expects=ANY),
     _short("chat-base-earlier", f"{EARLIER}\n{ASKED}"),
     _short("chat-base-replied", f"{REPLIED}\n{ASKED}"),
     _short("chat-earlier", [*user(EARLIER), assistant("Yes."), *user(ASKED)]),

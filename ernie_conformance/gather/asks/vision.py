@@ -78,12 +78,12 @@ BASICS = (
 STRUCTURE = tuple(
     look(f"vis-{shape}-{letter}", png(grid(cells.replace("x", letter))))
     for shape, cells in (("corners", CORNERS), ("edges", EDGES))
-    for letter in "rbk"
+    for letter in "rBk"
 )
 LARGE_STRUCTURE = tuple(
     look(f"vis-large-{shape}-{letter}", png(grid(cells.replace("x", letter), LARGE)), expects=ANY)
     for shape, cells in (("corners", CORNERS), ("edges", EDGES))
-    for letter in "rbk"
+    for letter in "rBk"
 )
 THIRDS = tuple(
     look(f"vis-{side}-{letter}", png(grid(cells.replace("x", letter), THIRD)))

@@ -94,7 +94,7 @@ def tells_colours(basics: Scene) -> None:
 
 
 def _pairs(details: Scene, stem: str, owner: str = STATUS) -> list[list[Answer]]:
-    return [[told(details, f"{stem}-{shape}-{c}", owner) for shape in ("corners", "edges")] for c in "rbk"]
+    return [[told(details, f"{stem}-{shape}-{c}", owner) for shape in ("corners", "edges")] for c in "rBk"]
 
 
 def tells_structure(basics: Scene, details: Scene) -> None:
