@@ -14,7 +14,8 @@ from ernie_conformance.wire.exchange import Exchange, NotJson, strict_json
 # The rows that own an unusable exchange.
 TRANSPORT, STATUS, JSON_BODY, EVENT_STREAM, PAYLOAD = "WIRE-001", "WIRE-002", "WIRE-003", "SSE-001", "SSE-003"
 STREAM_ERROR = "STREAM-003"
-ANSWER_SHAPE, CHUNK_SHAPE = "SCHEMA-001", "STREAM-001"
+ANSWER_SHAPE, CHUNK_SHAPE, STREAM_USAGE = "SCHEMA-001", "STREAM-001", "STREAM-010"
+COMPLETION_SHAPE, COMPLETION_CHUNK, COMPLETION_USAGE = "COMP-001", "COMP-002", "COMP-004"
 
 
 def usable(exchange: Exchange) -> Exchange:
@@ -83,11 +84,25 @@ class Reply:
         """Both channels of the first choice, in the order in which they are written."""
         return self.reasoning + self.content
 
+    @property
+    def shape_owner(self) -> str:
+        """The row about the shape of such an answer, or of such a stream's chunks."""
+        if self.exchange.wants_stream:
+            return CHUNK_SHAPE if self.is_chat else COMPLETION_CHUNK
+        return ANSWER_SHAPE if self.is_chat else COMPLETION_SHAPE
+
+    @property
+    def usage_owner(self) -> str:
+        """The row that says that usage must be there, or what it must look like."""
+        if isinstance(self.usage, dict) or not self.exchange.wants_stream:
+            return self.shape_owner
+        return STREAM_USAGE if self.is_chat else COMPLETION_USAGE
+
     def count(self, name: str) -> int:
         """usage[`name`], e.g. prompt_tokens. Raises Blocked by the shape row when it isn't a whole number."""
         value = self.usage.get(name) if isinstance(self.usage, dict) else None
         if type(value) is not int:
-            raise Blocked(ANSWER_SHAPE, f"{self.name}: usage.{name} is {value!r}, not a whole number", self)
+            raise Blocked(self.usage_owner, f"{self.name}: usage.{name} is {value!r}, not a whole number", self)
         return value
 
 
@@ -109,12 +124,12 @@ class Answer(Reply):
         except NotJson as error:
             raise Blocked(JSON_BODY, f"{exchange.name}: the body is not JSON: {error}", exchange) from error
         if not isinstance(data, dict):
-            raise Blocked(ANSWER_SHAPE, f"{exchange.name}: the body is {type(data).__name__}, not an object", exchange)
+            raise Blocked(self.shape_owner, f"{exchange.name}: the body is {type(data).__name__}, not an object", exchange)
         self.data: dict[str, Any] = data
 
     def _shape(self, held: bool, detail: str) -> None:
         if not held:
-            raise Blocked(ANSWER_SHAPE, f"{self.name}: {detail}", self)
+            raise Blocked(self.shape_owner, f"{self.name}: {detail}", self)
 
     @cached_property
     def choices(self) -> dict[int, dict[str, Any]]:
@@ -141,12 +156,12 @@ class Answer(Reply):
 
     def content_of(self, index: int) -> str:
         if not self.is_chat:
-            return _text(self.choice(index).get("text"), "text", ANSWER_SHAPE, self)
-        return _text(self.message(index).get("content"), "content", ANSWER_SHAPE, self)
+            return _text(self.choice(index).get("text"), "text", self.shape_owner, self)
+        return _text(self.message(index).get("content"), "content", self.shape_owner, self)
 
     def reasoning_of(self, index: int) -> str:
         holder = self.message(index) if self.is_chat else self.choice(index)
-        return _text(reasoning_of(holder), "reasoning_content", ANSWER_SHAPE, self)
+        return _text(reasoning_of(holder), "reasoning_content", self.shape_owner, self)
 
     def finish_of(self, index: int) -> Any:
         return self.choice(index).get("finish_reason")
@@ -279,10 +294,10 @@ class Stream(Reply):
         return sorted({p.choice["index"] for p in self.pieces if type(p.choice.get("index")) is int})
 
     def content_of(self, index: int) -> str:
-        return "".join(_text(p.content, "delta.content", CHUNK_SHAPE, self) for p in self.pieces_of(index))
+        return "".join(_text(p.content, "delta.content", self.shape_owner, self) for p in self.pieces_of(index))
 
     def reasoning_of(self, index: int) -> str:
-        return "".join(_text(p.reasoning, "delta.reasoning_content", CHUNK_SHAPE, self) for p in self.pieces_of(index))
+        return "".join(_text(p.reasoning, "delta.reasoning_content", self.shape_owner, self) for p in self.pieces_of(index))
 
     def finish_of(self, index: int) -> Any:
         """The last finish_reason sent for a choice, None when none came."""

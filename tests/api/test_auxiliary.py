@@ -8,6 +8,7 @@ from ernie_conformance.judge.rules import auxiliary as rules
 from ernie_conformance.judge.rules import metrics as meters
 from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.targets import Target
+from ernie_conformance.wire.evidence import Evidence
 from ernie_conformance.wire.exchange import Exchange
 
 
@@ -22,8 +23,8 @@ def test_models_say_when_they_were_made_and_whose_they_are(models: Exchange) -> 
 
 
 @row("AUX-003")
-def test_a_listed_model_can_be_asked(model_list: Scene) -> None:
-    rules.answers(rules.can_be_asked(model_list, "model-asked"))
+def test_a_listed_model_can_be_asked(model_list: Scene, evidence: Evidence) -> None:
+    rules.names_what_is_asked(model_list, evidence)
 
 
 @row("AUX-004")

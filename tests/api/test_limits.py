@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ernie_conformance.gather.asks.limits import LENGTHS, LIMITED, MODERN, THINKING
+from ernie_conformance.gather.asks.limits import LIMITED, MODERN, THINKING
 from ernie_conformance.judge.judge import for_each
 from ernie_conformance.judge.outcome import expect
 from ernie_conformance.judge.rows import row
@@ -67,7 +67,7 @@ def test_a_stop_string_met_while_thinking_leaves_an_answer(stop_in_thought: Scen
 
 @row("LIMIT-010")
 def test_prompt_tokens_grow_with_the_prompt(context: Scene) -> None:
-    rules.grow_in_step(rules.sizes_of(context), LENGTHS)
+    rules.grow_in_step(context)
 
 
 @row("LIMIT-011")

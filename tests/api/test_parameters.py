@@ -9,7 +9,7 @@ from ernie_conformance.judge.rows import row
 from ernie_conformance.judge.rules import logprobs
 from ernie_conformance.judge.rules import parameters as rules
 from ernie_conformance.judge.subjects import Scene
-from ernie_conformance.judge.views import Answer, Reply, Stream
+from ernie_conformance.judge.views import Answer, Reply, Stream, view
 from ernie_conformance.wire.evidence import Evidence
 from ernie_conformance.wire.exchange import Exchange
 
@@ -39,9 +39,9 @@ def test_the_model_may_be_left_out(param_no_model: Exchange, plain: Exchange) ->
 
 
 @row("PARAM-004")
-@for_each(legal=names(asks.IN_RANGE))
-def test_the_whole_legal_range_is_taken(legal: Exchange, plain: Exchange) -> None:
-    rules.is_taken(legal, plain)
+@for_each(allowed=names(asks.IN_RANGE))
+def test_the_whole_legal_range_is_taken(allowed: Exchange, plain: Exchange) -> None:
+    rules.is_taken(allowed, plain)
 
 
 @row("PARAM-005")
@@ -139,7 +139,7 @@ def test_logprobs_are_logarithms_of_probabilities(told: Reply) -> None:
 
 
 @row("PARAM-023")
-@for_each(told=[ask.name for ask in asks.LOGPROB_ASKS if "alone" not in ask.name])
+@for_each(told=names(asks.LOGPROB_ASKS))
 def test_top_logprobs_has_as_many_as_asked(told: Reply) -> None:
     logprobs.have_so_many_alternatives(told)
 
@@ -163,8 +163,10 @@ def test_the_greedy_token_is_the_likeliest(told: Reply) -> None:
 
 
 @row("PARAM-027")
-def test_logprobs_need_no_top_logprobs(logprobs_alone: Exchange, logprobs_1: Exchange) -> None:
-    rules.is_taken(logprobs_alone, logprobs_1)
+@for_each(bare=names(asks.BARE_LOGPROBS))
+def test_logprobs_need_no_top_logprobs(bare: Exchange, logprobs_1: Exchange) -> None:
+    rules.is_taken(bare, logprobs_1)
+    logprobs.come(view(bare))
 
 
 @row("PARAM-028")

@@ -219,7 +219,7 @@ FAULTS: tuple[Fault, ...] = (
     rewrite(
         "own-metrics-negative",
         "AUX-013",
-        bodies(lambda body: re.sub(rb"(?m)^(\w+_total(?:\{[^}]*\})?) ", rb"\1 -", body)),
+        bodies(lambda body: re.sub(rb"(?m)^([\w:]+_total(?:\{[^}]*\})?) ", rb"\1 -", body)),
         where=metrics,
         title="counters are negative",
         severity="medium",
@@ -274,7 +274,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-completions-list-refused",
-        "COMP-006",
+        "WIRE-002",
         refused(422, "prompt: str type expected"),
         where=where.both(where.completions, lambda r: isinstance(r.json.get("prompt"), list)),
         title="a list of prompts is refused",

@@ -76,8 +76,8 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-usage-float",
-        "",
-        replies(change("usage.completion_tokens", float)),
+        "SCHEMA-001",
+        replies(change("usage.completion_tokens", lambda count: count + 0.5)),
         title="counts are fractions",
         severity="medium",
     ),

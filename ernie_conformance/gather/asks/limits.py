@@ -126,17 +126,15 @@ async def _context(stage: Stage) -> dict[str, Any]:
     """Prompts of growing length, one that leaves ROOM tokens of the context, and two that don't fit."""
     sizes = [_prompt_tokens(await stage.send(_filled(f"prompt-{units}", units, max_tokens=2))) for units in LENGTHS]
     await stage.send(_filled(f"prompt-{LENGTHS[-1]}-stream", LENGTHS[-1], max_tokens=2, **STREAMED))
-    notes: dict[str, Any] = {"sizes": sizes, "length": stage.target.max_model_len}
     short, _, long = sizes
     if short is None or long is None or long <= short:
-        return notes
+        return {}
     each = (long - short) / (LENGTHS[-1] - LENGTHS[0])
     units = int((stage.target.max_model_len - ROOM - short) / each) + LENGTHS[0]
-    notes |= {"expected": round(short + each * (units - LENGTHS[0]))}
     await stage.send(_filled("context-edge", units, expects=ANY))
     await stage.send(_filled("context-over", units + units // 8, max_tokens=2, expects=REFUSAL))
     await stage.send(_filled("context-over-stream", units + units // 8, max_tokens=2, expects=REFUSAL, **STREAMED))
-    return notes
+    return {}
 
 
 SCENARIOS = (

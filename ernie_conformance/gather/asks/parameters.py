@@ -122,8 +122,10 @@ LOGPROBS: dict[str, Any] = {"logprobs": True, "temperature": 0, "max_tokens": 24
 LOGPROB_ASKS = (
     *both("logprobs-5", INTRODUCE, top_logprobs=5, **LOGPROBS),
     *both("logprobs-1", COUNT, top_logprobs=1, **LOGPROBS),
-    *both("logprobs-0", COUNT, top_logprobs=0, **LOGPROBS),
-    *both("logprobs-alone", INTRODUCE, **LOGPROBS),
+)
+BARE_LOGPROBS = (
+    *both("logprobs-alone", INTRODUCE, expects=ANY, **LOGPROBS),
+    *both("logprobs-0", COUNT, top_logprobs=0, expects=ANY, **LOGPROBS),
 )
 BAD: dict[str, dict[str, Any]] = {
     "too-many": {"logprobs": True, "top_logprobs": 21},
@@ -173,6 +175,7 @@ ASKS = (
     *CHOICES,
     *CHOICES_CUT,
     *LOGPROB_ASKS,
+    *BARE_LOGPROBS,
     *BAD_LOGPROBS,
     chat(
         "min-tokens",

@@ -9,6 +9,7 @@ from ernie_conformance.judge.outcome import Blocked, NotAsked, expect
 from ernie_conformance.judge.schemas import breach
 from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import TRANSPORT
+from ernie_conformance.wire.evidence import Evidence
 from ernie_conformance.wire.exchange import Exchange, NotJson
 
 LIST = "AUX-001"
@@ -63,6 +64,27 @@ def can_be_asked(models: Scene, name: str) -> Exchange:
     if not models.note("first"):
         raise Blocked(LIST, f"{models.name}: no model with an id is listed", "models")
     return models.exchanges[name]
+
+
+def names_what_is_asked(models: Scene, evidence: Evidence) -> None:
+    """A listed model is answered, and the list has a name that requests or answers use. Raises Broken."""
+    answers(can_be_asked(models, "model-asked"))
+    listed = {model.get("id") for model in _listed(models.exchanges["models"])}
+    used = {used for exchange in evidence.exchanges.values() if exchange.status == 200 for used in _names_in(exchange)}
+    shown = ", ".join(map(repr, sorted(map(str, listed))[:3]))
+    expect(bool(listed & used), f"models: {shown} listed; no request that was answered names it, no answer either", "models")
+
+
+def _names_in(exchange: Exchange) -> set[Any]:
+    """The model that an answered request asked for, and the one its answer names."""
+    if exchange.request.method != "POST":
+        return set()
+    try:
+        told = exchange.json
+    except NotJson:
+        told = None
+    names = {exchange.request.json.get("model"), told.get("model") if isinstance(told, dict) else None}
+    return {name for name in names if isinstance(name, str)}
 
 
 def is_found(models: Scene) -> None:

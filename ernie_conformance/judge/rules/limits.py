@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ernie_conformance.gather.asks.limits import LENGTHS, UNIT
 from ernie_conformance.judge.outcome import Blocked, NotAsked, expect
 from ernie_conformance.judge.rules.text import REPLACEMENT
 from ernie_conformance.judge.subjects import Scene
@@ -169,17 +170,26 @@ def answers_after_a_stop_in_thought(reply: Reply, scene: Scene) -> None:
 
 def sizes_of(context: Scene) -> list[int]:
     """prompt_tokens of the growing prompts. Raises Blocked by what owns a missing one."""
-    sizes = context.note("sizes")
-    for name, size in zip(("prompt-100", "prompt-300", "prompt-1100"), sizes, strict=True):
-        if size is None:
-            Answer(context.exchanges[name]).count("prompt_tokens")
-    return list(sizes)
+    return [Answer(context.exchanges[f"prompt-{length}"]).count("prompt_tokens") for length in LENGTHS]
 
 
-def grow_in_step(sizes: list[int], lengths: tuple[int, ...]) -> None:
+def units_of(exchange: Exchange) -> int:
+    """How often the filler stands in a prompt."""
+    return int(exchange.request.json["messages"][0]["content"].count(UNIT))
+
+
+def due_at(context: Scene, units: int) -> float:
+    """The prompt_tokens that a prompt of so many units should have, by the short ones. Raises Blocked."""
+    short, _, long = sizes = sizes_of(context)
+    if long <= short:
+        raise Blocked("LIMIT-010", f"{context.name}: prompts are counted as {sizes}", "prompt-1100")
+    return short + (long - short) * (units - LENGTHS[0]) / (LENGTHS[-1] - LENGTHS[0])
+
+
+def grow_in_step(context: Scene) -> None:
     """prompt_tokens grow in step with the prompts' lengths. Raises Broken."""
-    names = [f"prompt-{length}" for length in lengths]
-    short, middle, long = sizes
+    lengths, names = LENGTHS, [f"prompt-{length}" for length in LENGTHS]
+    short, middle, long = sizes = sizes_of(context)
     expect(short < middle < long, f"{names[-1]}: prompt_tokens of growing prompts are {sizes}", *names)
     due = short + (long - short) * (lengths[1] - lengths[0]) / (lengths[2] - lengths[0])
     near = abs(middle - due) <= SEAM + SHARE * due
@@ -190,8 +200,8 @@ def grow_in_step(sizes: list[int], lengths: tuple[int, ...]) -> None:
 def edge(context: Scene) -> Exchange:
     """The prompt at the limit. Raises Blocked by the row about counting when it couldn't be measured out."""
     if "context-edge" not in context.exchanges:
-        sizes_of(context)
-        raise Blocked("LIMIT-010", f"{context.name}: prompts are counted as {context.note('sizes')}", "prompt-1100")
+        due_at(context, 0)
+        raise Blocked("WIRE-001", f"{context.name}: broke off before the prompt at the limit", "prompt-1100")
     return context.exchanges["context-edge"]
 
 
@@ -215,9 +225,9 @@ def is_answered_at_the_edge(exchange: Exchange) -> None:
 
 def is_counted_whole(context: Scene, exchange: Exchange) -> None:
     """The prompt at the limit has the tokens that its length calls for: nothing was cut off. Raises Broken."""
-    count, due = Answer(usable_edge(exchange)).count("prompt_tokens"), context.note("expected")
+    count, due = Answer(usable_edge(exchange)).count("prompt_tokens"), due_at(context, units_of(exchange))
     near = abs(count - due) <= SEAM + SHARE * due
-    expect(near, f"{exchange.name}: {count} prompt_tokens, by its length {due}: the prompt was cut", exchange)
+    expect(near, f"{exchange.name}: {count} prompt_tokens, by its length {due:.0f}: the prompt was cut", exchange)
 
 
 def says_that_the_context_cut_it(reply: Reply, target: Target) -> None:

@@ -26,6 +26,11 @@ def _told(reply: Reply) -> list[Any]:
     return [entry for one in found if isinstance(one, dict) for entry in one.get("content") or ()]
 
 
+def come(reply: Reply) -> None:
+    """There are log probabilities. Raises Broken."""
+    expect(bool(_told(reply)), f"{reply.name}: logprobs were asked for, none came", reply)
+
+
 def entries(reply: Reply) -> list[dict[str, Any]]:
     """The log probabilities, each with a token and a value. Raises Blocked by the row that owns missing or odd ones."""
     found = _told(reply)
@@ -55,8 +60,8 @@ def _bytes(entry: dict[str, Any]) -> bytes:
 
 def cover_the_text(reply: Reply) -> None:
     """The entries' bytes hold the whole answer. Raises Broken. They may hold markers that the answer doesn't show, too."""
+    come(reply)
     found = _told(reply)
-    expect(bool(found), f"{reply.name}: logprobs were asked for, none came", reply)
     odd = [entry for entry in found if not isinstance(entry, dict) or not isinstance(entry.get("token"), str)]
     expect(not odd, f"{reply.name}: a log probability is {odd[:1]!r:.80}", reply)
     valued = all(_is_number(entry.get("logprob")) for entry in found)
@@ -86,7 +91,7 @@ def have_so_many_alternatives(reply: Reply) -> None:
     """Each entry has top_logprobs alternatives, or one more when the sampled token isn't among them. Raises Broken."""
     wanted = reply.asked["top_logprobs"]
     for entry, top in tops(reply):
-        right = len(top) in (wanted, wanted + 1) if wanted else len(top) <= 1
+        right = len(top) in (wanted, wanted + 1)
         expect(right, f"{reply.name}: {len(top)} alternatives at {entry['token']!r}, top_logprobs is {wanted}", reply)
 
 
