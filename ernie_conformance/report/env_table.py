@@ -31,16 +31,22 @@ Host = Mapping[str, Any]
 
 def env_table(facts: Mapping[str, Any], found: Mapping[str, str], lang: str) -> list[str]:
     """Lines for the terminal: one a check that was asked. `found` is the verdict of each row by its id."""
+    rows = env_rows(facts, found, lang)
+    told = [(*row[:-1], row[-1] if lang == "en" else VERDICTS.get(row[-1], row[-1])) for row in rows]
+    return _aligned([HEAD[lang], *told]) if told else []
+
+
+def env_rows(facts: Mapping[str, Any], found: Mapping[str, str], lang: str) -> list[tuple[str, ...]]:
+    """The table's cells, in the order of HEAD; the verdict by its name."""
     if "host" not in facts:
         return []
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for name, check in checks().items():
         verdict = _worst(check["rows"], found)
         if verdict:
-            told = verdict if lang == "en" else VERDICTS.get(verdict, verdict)
             measured = _measured(name, facts["host"], lang)
-            rows.append((check["item"][lang], _minimum(check, lang), _preferred(check, lang), measured, told))
-    return _aligned([HEAD[lang], *rows]) if rows else []
+            rows.append((check["item"][lang], _minimum(check, lang), _preferred(check, lang), measured, verdict))
+    return rows
 
 
 def _worst(patterns: Iterable[str], found: Mapping[str, str]) -> str:

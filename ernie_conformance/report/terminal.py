@@ -25,13 +25,13 @@ TOLD = (verdicts.ERROR, verdicts.FAIL, verdicts.INCONCLUSIVE, verdicts.WARN, ver
 WIDTH = 300  # characters of a detail, so that a hostile answer can't flood the terminal
 
 
-def summary_lines(verdict: dict[str, Any], evidence: Evidence, lang: str) -> list[str]:
-    """The lines of the terminal summary."""
+def summary_lines(verdict: dict[str, Any], evidence: Evidence, lang: str, folder: str = "report") -> list[str]:
+    """The lines of the terminal summary. `folder` is the report's: curl lines read long bodies from it."""
     rows = verdict["rows"]
     lines = ["", *_table(rows, lang)]
     for kind in TOLD:
         for row in (r for r in rows if r["verdict"] == kind):
-            lines += ["", *_told(row, verdict, evidence, lang)]
+            lines += ["", *_told(row, verdict, evidence, lang, folder)]
     lines += _blocked(rows, lang)
     lines += [f"! {printable(problem, WIDTH)}" for problem in verdict["problems"]]
     spent = f"{verdict['requests']} {word('spent', lang)}, {verdict['completion_tokens']} {word('tokens', lang)}"
@@ -50,7 +50,7 @@ def _table(rows: list[dict[str, Any]], lang: str) -> list[str]:
     return lines
 
 
-def _told(row: dict[str, Any], verdict: dict[str, Any], evidence: Evidence, lang: str) -> list[str]:
+def _told(row: dict[str, Any], verdict: dict[str, Any], evidence: Evidence, lang: str, folder: str) -> list[str]:
     lines = [
         f"{row['verdict']} {row['id']} ({row['level']}, {row['layer']}) {row['text']}",
         f"  {word('seen', lang)}: {printable(row['detail'], WIDTH)}",
@@ -58,7 +58,8 @@ def _told(row: dict[str, Any], verdict: dict[str, Any], evidence: Evidence, lang
     ]
     exchange = next((evidence.exchanges[n] for n in row["exchanges"] if n in evidence.exchanges), None)
     if exchange is not None:
-        lines.append(f"  {word('repeat', lang)}: {printable(curl_line(exchange, verdict['target']['base_url']), 1000)}")
+        curl = curl_line(exchange, verdict["target"]["base_url"], folder)
+        lines.append(f"  {word('repeat', lang)}: {printable(curl, 1000)}")
         if exchange.log:
             lines.append(f"  {word('log', lang)}: {printable(exchange.log.strip().splitlines()[-1], WIDTH)}")
     return lines
