@@ -236,7 +236,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-midstream-message-as-text",
-        "STREAM-001",
+        "TWIN-003",
         before_finish(" Error: the engine died."),
         title="a failure in mid-stream is said as content",
         severity="high",
@@ -325,6 +325,14 @@ FAULTS: tuple[Fault, ...] = (
         errors(header("content-type", "text/plain")),
         title="error JSON is declared as text",
         severity="medium",
+    ),
+    rewrite(
+        "own-refusal-in-stream",
+        "ERR-011",
+        _as_stream,
+        where=where.both(where.streamed, lambda r: len(r.body or b"") < 60000),
+        title="refusals of streams come as streams",
+        severity="high",
     ),
     behaviour(
         "own-refusal-late",

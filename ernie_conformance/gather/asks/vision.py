@@ -23,6 +23,7 @@ from ernie_conformance.wire.exchange import ANSWER, ANY
 
 # Asks for a description, so that two answers coincide only when the model was shown the same.
 QUESTION = "请描述图中各处的颜色和位置。"
+EACH = "请描述每张图片中的颜色位置。"  # of the same price, so that prices compare
 ROOM = 100  # tokens: a description's first sentences, where pictures that differ strongly are told apart
 VISION = ("vision",)
 SIDE = 6  # cells of a square picture's side: 168 pixels, 36 tokens of ERNIE's
@@ -94,14 +95,14 @@ THIRDS = tuple(
 BIG = png(grid("wg/gw", (252, 252)))  # 504 x 504 pixels
 # Of two pictures one is black; the other differs.
 PAIRS = tuple(
-    look(f"vis-pair-{letters}", *map(solid, letters), expects=ANY, max_tokens=160)
+    look(f"vis-pair-{letters}", *map(solid, letters), question=EACH, expects=ANY, max_tokens=160)
     for letters in ("rk", "gk", "bk", "kr", "kg", "kb", "rr")
 )
 MULTIPLE = (
     *PAIRS,
     look("vis-big", BIG),
-    look("vis-big-and-red", BIG, RED, expects=ANY),
-    look("vis-three", RED, BIG, solid("k"), expects=ANY),
+    look("vis-big-and-red", BIG, RED, question=EACH, expects=ANY),
+    look("vis-three", RED, BIG, solid("k"), question=EACH, expects=ANY),
 )
 
 
