@@ -110,3 +110,4 @@ class Scenario:
     disruptive: bool = False
     core: bool = False
     makes: tuple[str, ...] = ()  # the exchanges that tests may ask for by name
+    tokens: int = 0  # completion tokens that it may cost, where they matter to the budget

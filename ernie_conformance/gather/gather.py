@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ernie_conformance.gather.ask import Ask, Scenario, chat
+from ernie_conformance.gather.budget import budget_of
 from ernie_conformance.gather.catalogue import Selection, select
 from ernie_conformance.gather.stage import Ledger, Stage
 from ernie_conformance.launch.serve import Deployment, LaunchFailed, serve
@@ -33,6 +34,7 @@ class Orders:
     profile: str = "release"
     concurrency: int | None = None
     progress: Callable[[str], None] = field(default=lambda _: None)
+    announce: Callable[[str], None] = field(default=lambda _: None)  # told even where nobody watches
 
 
 async def gather(target: Target, names: Iterable[str], orders: Orders) -> Evidence:
@@ -48,6 +50,9 @@ async def gather(target: Target, names: Iterable[str], orders: Orders) -> Eviden
     if not orders.traffic:
         return Evidence({}, facts=facts, target=target_record(target))
     chosen = select(names, target)
+    budget = budget_of(chosen, target)
+    orders.announce(str(budget))
+    facts["budget"] = asdict(budget)
     ledger = Ledger()
     notes: dict[str, dict[str, Any]] = {}
     unasked = chosen.unasked

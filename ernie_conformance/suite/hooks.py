@@ -42,7 +42,7 @@ class Conformance:
         self.controller = run.is_controller(config)
         self._rulings: list[Ruling] = []
         self._rows: dict[str, str] = {}  # node id -> row, for an item whose worker crashed
-        self._selftest_only = _selftest_only(config)
+        self._selftest_only = _selftest_only(config) or config.option.collectonly
         self._ruled_out = _ruled_out(config.getoption("markexpr") or "")
         self.result: dict[str, Any] | None = None
         self._read = Evidence({})  # what the result was made from

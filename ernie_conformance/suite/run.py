@@ -63,6 +63,7 @@ def evidence_of(config: pytest.Config) -> Evidence:
 
 
 async def _gather(config: pytest.Config, settings: Settings) -> Evidence:
+    progress = Progress(config)
     orders = Orders(
         report_dir=settings.report_dir,
         traffic=config.stash[TRAFFIC],
@@ -72,7 +73,8 @@ async def _gather(config: pytest.Config, settings: Settings) -> Evidence:
         speed=settings.speed,
         profile=settings.terms.profile,
         concurrency=settings.concurrency,
-        progress=Progress(config),
+        progress=progress,
+        announce=progress.announce,
     )
     needs: set[str] = config.stash[NEEDS]
     return await gather(settings.target, needs, orders)
@@ -97,6 +99,11 @@ class Progress:
 
     def __init__(self, config: pytest.Config) -> None:
         self._capture = config.pluginmanager.getplugin("capturemanager")
+
+    def announce(self, line: str) -> None:
+        """Say a line of its own."""
+        with self._capture.global_and_fixture_disabled():
+            os.write(2, f"\nbudget: {line}\n".encode())
 
     def __call__(self, line: str) -> None:
         if not os.isatty(2):

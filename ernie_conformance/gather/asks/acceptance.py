@@ -201,7 +201,14 @@ ASKS = (
     ),
 )
 SCENARIOS = (
-    Scenario("text-summaries", summarise, needs=("behaviour",), thinks=True, alone=False),
-    Scenario("photo-descriptions", describe, needs=("vision", "behaviour"), thinks=True, alone=False),
+    Scenario("text-summaries", summarise, needs=("behaviour",), thinks=True, alone=False, tokens=5 * SUMMARY_TOKENS),
+    Scenario(
+        "photo-descriptions",
+        describe,
+        needs=("vision", "behaviour"),
+        thinks=True,
+        alone=False,
+        tokens=RUNS_OF_A_PHOTO * len(image_specs()) * (CAPTION_TOKENS + ANSWER_TOKENS),
+    ),
     Scenario("photo-questions", ask_questions, needs=("vision", "behaviour"), alone=False),
 )
