@@ -10,6 +10,8 @@ from ernie_conformance.tables import UsageError
 
 PROGRAMS = {
     "judge": ("ernie_conformance.programs.judge", "judge recorded traffic by every rule that holds for any exchange"),
+    "gate": ("ernie_conformance.programs.gate", "say whether a release may go on, and what changed since the last one"),
+    "html": ("ernie_conformance.programs.html", "make a report folder's page again"),
     "grade": ("ernie_conformance.graders.program", "grade model outputs as the acceptance part does"),
 }
 
@@ -27,6 +29,8 @@ def main(arguments: list[str]) -> int:
     program = import_module(PROGRAMS[arguments[0]][0])
     try:
         return int(program.main(arguments[1:]))
+    except SystemExit as end:
+        return 4 if end.code == 2 else int(end.code or 0)  # argparse ends so after --help, and with 2 after a wrong call
     except UsageError as error:
         print(error, file=sys.stderr)
         return 4
