@@ -9,7 +9,8 @@ from ernie_conformance.gather.ask import Ask
 from ernie_conformance.gather.catalogue import Selection
 from ernie_conformance.targets import Target
 
-UNLIMITED = 512  # tokens that we reckon with for a request that sets no limit
+UNLIMITED = 512  # tokens that we reckon with for a request that sets no limit, or one beyond any answer
+MOST = 4096
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,9 @@ class Budget:
     seconds: float
 
     def __str__(self) -> str:
-        return f"{self.requests} requests or more, at most {self.tokens} completion tokens, about {self.seconds:.0f} s of generating"
+        return (
+            f"{self.requests} requests or more, at most {self.tokens} completion tokens, {self.seconds:.0f} s of generating"
+        )
 
 
 def budget_of(chosen: Selection, target: Target) -> Budget:
@@ -38,4 +41,5 @@ def _tokens(ask: Ask) -> int:
     limits = [ask.body.get(key) for key in ("max_tokens", "max_completion_tokens")]
     known = [limit for limit in limits if type(limit) is int and limit > 0]
     choices = ask.body.get("n")
-    return min(known, default=UNLIMITED) * (choices if type(choices) is int and choices > 0 else 1)
+    limit = min(known, default=UNLIMITED)
+    return (limit if limit <= MOST else UNLIMITED) * (choices if type(choices) is int and choices > 0 else 1)

@@ -146,11 +146,14 @@ def _phases(chosen: Selection, slots: int) -> Iterable[Phase]:
 async def _play(
     stage: Stage, phase: str, asks: list[Ask], scenarios: list[Scenario], at_most: int
 ) -> dict[str, dict[str, Any]]:
+    slots = asyncio.Semaphore(at_most) if asks or len(scenarios) > 1 else None
+
     async def scene(scenario: Scenario) -> tuple[str, dict[str, Any]]:
         try:
-            return scenario.name, await scenario.play(stage.within(phase, scenario.name))
+            return scenario.name, await scenario.play(stage.within(phase, scenario.name, slots))
         except Exception as defect:  # a scenario records what servers do; what it raises is our own mistake, kept as such
             return scenario.name, {"defect": f"{type(defect).__name__}: {defect}"}
 
-    _, *played = await asyncio.gather(stage.send_all(asks, at_most), *(scene(s) for s in scenarios))
+    crowd = stage.within(phase, "", slots).send_all(asks, at_most)
+    _, *played = await asyncio.gather(crowd, *(scene(s) for s in scenarios))
     return dict(played)

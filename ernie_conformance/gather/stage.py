@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 
 from ernie_conformance.gather.ask import Ask
 from ernie_conformance.targets import Target, Timeouts
@@ -47,57 +48,37 @@ class Ledger:
         return exchange
 
 
+@dataclass(frozen=True)
 class Stage:
-    """Sends asks to one server. Scenarios get one of their own, whose exchanges carry the scenario's name."""
+    """Sends asks to one server. Scenarios get one of their own, whose exchanges carry the scenario's name.
 
-    def __init__(
-        self,
-        target: Target,
-        client: Client,
-        metrics: Client,
-        ledger: Ledger,
-        *,
-        profile: str = "release",
-        phase: str = "",
-        scenario: str = "",
-        log_since: Callable[[float], str | None] = lambda _: None,
-    ) -> None:
-        self.target = target
-        self.client = client
-        self.metrics = metrics
-        self.ledger = ledger
-        self.profile = profile
-        self._phase = phase
-        self._scenario = scenario
-        self._log_since = log_since
+    `slots` bounds what a phase sends side by side; None where a scenario has the server to itself and says so itself.
+    """
 
-    def within(self, phase: str, scenario: str = "") -> Stage:
+    target: Target
+    client: Client
+    metrics: Client
+    ledger: Ledger
+    profile: str = "release"
+    phase: str = ""
+    scenario: str = ""
+    log_since: Callable[[float], str | None] = lambda _: None
+    slots: asyncio.Semaphore | None = None
+
+    def within(self, phase: str, scenario: str = "", slots: asyncio.Semaphore | None = None) -> Stage:
         """The same stage for another phase or a scenario."""
-        return Stage(
-            self.target,
-            self.client,
-            self.metrics,
-            self.ledger,
-            profile=self.profile,
-            phase=phase,
-            scenario=scenario,
-            log_since=self._log_since,
-        )
+        return replace(self, phase=phase, scenario=scenario, slots=slots)
 
     def through(self, client: Client) -> Stage:
         """The same stage with another client, e.g. one that has no key."""
-        return Stage(
-            self.target,
-            client,
-            self.metrics,
-            self.ledger,
-            phase=self._phase,
-            scenario=self._scenario,
-            log_since=self._log_since,
-        )
+        return replace(self, client=client)
 
     async def send(self, ask: Ask, *, hang_up: HangUp | None = None) -> Exchange:
         """Send one ask and enter what comes back. `hang_up` closes the connection early, on purpose."""
+        async with self.slots or nullcontext():
+            return self.ledger.enter(await self._sent(ask, hang_up))
+
+    async def _sent(self, ask: Ask, hang_up: HangUp | None) -> Exchange:
         request = ask.request(self.target.model)
         expects = ABANDONED if hang_up is not None else ask.expects
         if self.ledger.given_up:
@@ -111,9 +92,9 @@ class Stage:
                 bounds = replace(bounds, first_byte=patience, gap=patience, total=patience)
             client = self.metrics if ask.metrics else self.client
             exchange = await client.send(ask.name, request, timeouts=bounds, hang_up=hang_up)
-        notes = {"scenario": self._scenario} if self._scenario else {}
-        log = self._log_since(exchange.sent_at) if exchange.error or (exchange.status or 0) >= 500 else None
-        return self.ledger.enter(replace(exchange, phase=self._phase, expects=expects, notes=notes, log=log))
+        notes = {"scenario": self.scenario} if self.scenario else {}
+        log = self.log_since(exchange.sent_at) if exchange.error or (exchange.status or 0) >= 500 else None
+        return replace(exchange, phase=self.phase, expects=expects, notes=notes, log=log)
 
     def _bounds(self, request: Request) -> Timeouts:
         """The target's time-outs; a whole answer's first byte comes when all of it is generated."""
@@ -129,10 +110,10 @@ class Stage:
 
     async def send_all(self, asks: Iterable[Ask], at_most: int | None = None) -> list[Exchange]:
         """Send asks side by side, `at_most` at a time (the target's slots when not given)."""
-        slots = asyncio.Semaphore(at_most or self.target.slots)
+        turn = asyncio.Semaphore(at_most or self.target.slots)
 
         async def one(ask: Ask) -> Exchange:
-            async with slots:
+            async with turn:
                 return await self.send(ask)
 
         return list(await asyncio.gather(*(one(ask) for ask in asks)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from functools import cache
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -44,7 +45,36 @@ def validator(name: str) -> Validator:
 
 def breach(name: str, value: Any) -> str | None:
     """The first thing about `value` that breaks schema `layer/name`, as `path: what`; None when it conforms."""
-    error: ValidationError | None = best_match(validator(name).iter_errors(value))
+    return _breach(name, _Outlined(_outline(value), value))
+
+
+# Text whose wording no schema asks about: chunks that differ in nothing else are validated once.
+FREE = {"content", "reasoning_content", "reasoning", "text", "arguments", "token", "id", "model", "message"}
+
+
+@dataclass(frozen=True)
+class _Outlined:
+    """A value that counts as equal to every other of the same outline."""
+
+    outline: Any
+    value: Any = field(compare=False)
+
+
+def _outline(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return ("object", *((name, _outline(one, name)) for name, one in value.items()))
+    if isinstance(value, list):
+        return ("array", *(_outline(one, key) for one in value))
+    if isinstance(value, str):
+        return ("text", bool(value)) if key in FREE else value
+    if type(value) is int:
+        return ("integer", value < 0, value > 255)  # what any bound in the schemas can tell apart
+    return (type(value).__name__, value if isinstance(value, bool) else None)
+
+
+@lru_cache(maxsize=4096)
+def _breach(name: str, outlined: _Outlined) -> str | None:
+    error: ValidationError | None = best_match(validator(name).iter_errors(outlined.value))
     if error is None:
         return None
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.absolute_path).lstrip(".")

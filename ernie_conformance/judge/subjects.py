@@ -114,6 +114,19 @@ def _absent(what: str, reason: str) -> Outcome:
     return NotAsked(reason or what)
 
 
+def seen_as(exchange: Exchange, look: Callable[[Exchange], Any]) -> Any:
+    """`exchange` under a view, made once for all tests that ask for it. Raises the same Blocked again."""
+    if look not in exchange.memo:
+        try:
+            exchange.memo[look] = look(exchange)
+        except Blocked as outcome:
+            exchange.memo[look] = outcome
+    seen = exchange.memo[look]
+    if isinstance(seen, Blocked):
+        raise seen.with_traceback(None)
+    return seen
+
+
 @dataclass(frozen=True)
 class Subjects:
     """Gives tests what they ask for, out of one run's evidence."""
@@ -127,7 +140,7 @@ class Subjects:
         for exchange in self.evidence.exchanges.values():
             if TRAFFIC[kind].belongs(exchange):
                 try:
-                    found.append(TRAFFIC[kind].view(exchange))
+                    found.append(seen_as(exchange, TRAFFIC[kind].view))
                 except Blocked as outcome:
                     blocked.append(outcome)
         if not found:
@@ -146,7 +159,7 @@ class Subjects:
                 return Scene(name, self.evidence.notes[name], made)
         elif name in self.evidence.exchanges:
             exchange = self.evidence.exchanges[name]
-            return VIEWS[wanted](exchange)
+            return seen_as(exchange, VIEWS[wanted])
         raise _absent(f"the evidence has no exchange {name}", self.evidence.unasked.get(name, ""))
 
 

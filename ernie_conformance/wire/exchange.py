@@ -81,6 +81,7 @@ class Exchange:
     log: str | None = None
     seconds: float = 0.0
     notes: dict[str, Any] = field(default_factory=dict)
+    memo: dict[Any, Any] = field(init=False, default_factory=dict, compare=False, repr=False)  # what was made of it
 
     @cached_property
     def body(self) -> bytes:

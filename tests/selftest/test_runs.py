@@ -114,7 +114,7 @@ def changed(evidence: Evidence, file: Path, change: Callable[[bytes], bytes]) ->
 
 
 def vars_of(exchange: Exchange) -> dict[str, Any]:
-    return {name: getattr(exchange, name) for name in Exchange.__dataclass_fields__}
+    return {name: getattr(exchange, name) for name, f in Exchange.__dataclass_fields__.items() if f.init}
 
 
 def test_a_broken_must_fails_and_says_how_to_repeat_it(tmp_path: Path, golden: Evidence) -> None:

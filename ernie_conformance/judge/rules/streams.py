@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ernie_conformance.judge.outcome import expect
+from ernie_conformance.judge.outcome import NotAsked, expect
 from ernie_conformance.judge.schemas import breach
 from ernie_conformance.judge.views import Chunk, EventStream, Piece, Stream
 from ernie_conformance.wire import sse
@@ -13,6 +13,7 @@ from ernie_conformance.wire.exchange import NotJson, strict_json
 FRAMING = {"bad-utf8", "unknown-field", "incomplete-event"}
 # Incrementality can be seen only where generating took this long: below it, one write may rightly carry everything.
 LONG_ENOUGH = 0.3  # seconds
+LONG_TEXT = 100  # characters: fewer may be a handful of tokens, which one write may rightly carry too
 LATEST_FIRST = 0.75  # the first text must have come before this share of the stream's time has passed
 
 
@@ -29,7 +30,8 @@ def is_well_framed(stream: EventStream) -> None:
 
 
 def has_plain_payloads(stream: EventStream) -> None:
-    """Each event is one data line: a JSON object or [DONE]. Raises Broken."""
+    """Each event is one data line: a JSON object or [DONE]; and an object comes. Raises Broken."""
+    expect(bool(stream.payloads), f"{stream.name}: no data event but [DONE] came", stream)
     for event in stream.decoded.events:
         shown = repr(event.data if len(event.data) < 80 else event.data[:77] + "...")
         expect(event.lines == 1, f"{stream.name}: one event has {event.lines} data lines: {shown}", stream)
@@ -125,21 +127,19 @@ def gives_no_usage(stream: Stream) -> None:
         expect(bool(chunk.choices), f"{stream.name}: chunk {number} has no choices", stream)
 
 
-def arrives_piecemeal(stream: Stream) -> bool:
+def arrives_piecemeal(stream: Stream) -> None:
     """Text came while it was made: the first well before the end, and in several arrivals. Raises Broken.
 
-    False when the stream was too short in time or text to tell.
+    NotAsked when the stream was too short in time or text to tell. For streams asked alone: a queue holds text back too.
     """
-    texts = stream.text_pieces
-    seconds = stream.exchange.seconds
-    if len(texts) < 10 or seconds < LONG_ENOUGH:
-        return False
+    texts, seconds = stream.text_pieces, stream.exchange.seconds
+    if len(stream.text) < LONG_TEXT or seconds < LONG_ENOUGH:
+        raise NotAsked(f"{stream.name}: {len(stream.text)} characters in {seconds:.2f} s are too few to tell")
     first = texts[0].chunk.at
     arrivals = len({piece.chunk.at for piece in texts})
     detail = f"{stream.name}: the first text came after {first:.2f} of {seconds:.2f} s, in {arrivals} arrivals"
     expect(arrivals >= 3, detail, stream)
     expect(first <= LATEST_FIRST * seconds, detail, stream)
-    return True
 
 
 def carries_new_text_only(stream: Stream) -> None:
