@@ -13,6 +13,7 @@ from ernie_conformance.faults.proxy import injecting
 from ernie_conformance.faults.score import Score, score
 from ernie_conformance.gather.gather import Orders, gather
 from ernie_conformance.judge.judge import Case, Terms, rule
+from ernie_conformance.judge.rows import load_rows
 from ernie_conformance.launch.serve import serve
 from ernie_conformance.suite.items import needs_of
 from ernie_conformance.targets import Target
@@ -31,16 +32,25 @@ ROW_AREAS = {
     "vision": ("vision",),
     "chat": ("conversation",),
     "concurrency": ("concurrency",),
-    "auxiliary": ("auxiliary", "completions"),
+    "auxiliary": ("auxiliary",),
+    "completions": ("auxiliary",),
     "tools": ("tools",),
 }
+KEY = "sk-of-the-matrix"
 PATIENCE = 120.0  # seconds for one fault: every wait within is bounded by the target's time-outs
 
 
-async def gather_against(target: Target, base_url: str, metrics_url: str, names: Iterable[str], folder: Path) -> Evidence:
+def needs_key(fault: Fault) -> bool:
+    """Can only a server that asks for a key show this fault?"""
+    return fault.row in load_rows() and "api-key" in load_rows()[fault.row].needs
+
+
+async def gather_against(
+    target: Target, base_url: str, metrics_url: str, names: Iterable[str], folder: Path, api_key: str | None = None
+) -> Evidence:
     """The evidence of `names` (and of what is always asked) from a server that already runs."""
     attached = replace(target, kind="attached", base_url=base_url, metrics_url=metrics_url)
-    return await gather(attached, names, Orders(report_dir=folder))
+    return await gather(attached, names, Orders(report_dir=folder, api_key=api_key))
 
 
 def names_for(fault: Fault, cases: Sequence[Case]) -> set[str]:
@@ -55,7 +65,8 @@ async def _scored(
 ) -> Score:
     async with injecting(fault, base_url, metrics_url) as injector:
         names = names_for(fault, cases)
-        asking = gather_against(target, injector.base_url, injector.metrics_url, names, folder)
+        key = KEY if needs_key(fault) else None
+        asking = gather_against(target, injector.base_url, injector.metrics_url, names, folder, key)
         evidence = await asyncio.wait_for(asking, PATIENCE)
     terms = Terms(target)
     return score(fault, [rule(case, evidence, terms) for case in cases], narrowed=True)
@@ -65,18 +76,20 @@ async def _scores(faults: Sequence[Fault], target: Target, cases: Sequence[Case]
     found = []
     with tempfile.TemporaryDirectory(prefix="injector-") as name:
         folder = Path(name)
-        for speed in sorted({fault.speed for fault in faults}):
+        for speed, keyed in sorted({(fault.speed, needs_key(fault)) for fault in faults}):
+            judged = replace(target, capabilities=target.capabilities | {"api-key"}) if keyed else target
             async with serve(
-                target,
+                judged,
                 server_python=None,
                 model_dir=None,
                 report_dir=folder,
                 speed=speed,
+                api_key=KEY if keyed else None,
                 progress=lambda _: None,
             ) as good:
                 for fault in faults:
-                    if fault.speed == speed:
-                        found.append(await _scored(fault, target, cases, good.base_url, good.metrics_url, folder))
+                    if (fault.speed, needs_key(fault)) == (speed, keyed):
+                        found.append(await _scored(fault, judged, cases, good.base_url, good.metrics_url, folder))
     return found
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from ernie_conformance.faults.catalogue import AREAS, catalogue
 from ernie_conformance.faults.fault import Fault, Rewrite
-from ernie_conformance.faults.live import scores
+from ernie_conformance.faults.live import needs_key, scores
 from ernie_conformance.faults.score import Golden, Score
 from ernie_conformance.faults.variations import variations
 from ernie_conformance.gather.gather import Orders, gather
@@ -75,8 +75,8 @@ def gathered(path: Path) -> Path:
 def run(faults: Iterable[Fault], evidence: Path, jobs: int) -> list[Score]:
     """Judge every fault, in `jobs` processes."""
     chosen = list(faults)
-    rewriting = [fault.id for fault in chosen if isinstance(fault, Rewrite)]
-    live = [fault.id for fault in chosen if not isinstance(fault, Rewrite)]
+    rewriting = [fault.id for fault in chosen if isinstance(fault, Rewrite) and not needs_key(fault)]
+    live = [fault.id for fault in chosen if fault.id not in rewriting]
     with ProcessPoolExecutor(jobs) as pool:
         # A reference's slots belong to one fault at a time, so each process has its own and a share of the live faults.
         waiting = [pool.submit(_lived, share) for start in range(jobs) if (share := live[start::jobs])]

@@ -23,6 +23,7 @@ AREAS = (
     "chat",
     "concurrency",
     "auxiliary",
+    "completions",
     "tools",
 )
 

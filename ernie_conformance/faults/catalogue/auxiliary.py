@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -109,6 +110,15 @@ def _help_twice(body: bytes) -> bytes:
 
 def _never_counting(body: bytes) -> bytes:
     return re.sub(rb"^([a-z_:]+(?:\{[^}]*\})?) [0-9.e+]+$", rb"\1 0.0", body, flags=re.MULTILINE)
+
+
+def _scaled(name: bytes, factor: int) -> Callable[[bytes], bytes]:
+    """Another value of one metric."""
+
+    def scale(found: re.Match[bytes]) -> bytes:
+        return found[1] + str(float(found[2]) * factor).encode()
+
+    return lambda body: re.sub(rb"(?m)^(\S*" + name + rb"\S* )(\S+)$", scale, body)
 
 
 def _as_delta(chunk: dict[str, Any]) -> None:
@@ -336,5 +346,54 @@ FAULTS: tuple[Fault, ...] = (
         title="no Access-Control headers",
         severity="low",
         where=where.method("OPTIONS"),
+    ),
+    rewrite(
+        "own-model-address-missing",
+        "AUX-004",
+        instead(404, b'{"detail":"Not Found"}'),
+        where=lambda request: "/models/" in request.path,
+        title="a listed model has no address",
+        severity="low",
+    ),
+    rewrite(
+        "own-any-model-found",
+        "AUX-005",
+        errors(instead(200, b'{"id":"no-such-model","object":"model","created":1,"owned_by":"x"}')),
+        where=lambda request: "/models/" in request.path,
+        title="a model that isn't there is found",
+        severity="low",
+    ),
+    rewrite("own-health-503", "AUX-006", status(503), where=where.path("/health"), title="health fails", severity="high"),
+    rewrite(
+        "own-metrics-prompt-tripled",
+        "AUX-012",
+        bodies(_scaled(rb"prompt_tokens_total", 3)),
+        where=metrics,
+        title="metrics count prompt tokens three times",
+        severity="medium",
+    ),
+    rewrite(
+        "own-metrics-never-idle",
+        "AUX-014",
+        bodies(lambda found: re.sub(rb"(?m)^(\S+num_requests_running\S*) \S+$", rb"\1 1.0", found)),
+        where=metrics,
+        title="a request seems to run for ever",
+        severity="medium",
+    ),
+    rewrite(
+        "own-cors-answers-closed",
+        "AUX-016",
+        header("access-control-allow-origin"),
+        where=where.method("POST"),
+        title="browsers may not read the answers",
+        severity="low",
+    ),
+    rewrite(
+        "own-right-key-refused",
+        "AUX-020",
+        refused(401, "Invalid API key"),
+        where=lambda request: bool(_key(request)),
+        title="the right key is refused",
+        severity="high",
     ),
 )

@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from ernie_conformance.faults import where
-from ernie_conformance.faults.edits import answers, asked, before_finish, chain, chunks, refused, replies, streams
+from ernie_conformance.faults.edits import (
+    answers,
+    asked,
+    before_finish,
+    chain,
+    chunks,
+    errors,
+    instead,
+    refused,
+    replies,
+    streams,
+)
 from ernie_conformance.faults.fault import Edit, Fault, question, rewrite
 from ernie_conformance.faults.frames import Frame, adding, has_finish, text_of
 from ernie_conformance.faults.objects import change, text
@@ -54,6 +66,23 @@ cut_in_reasoning = chain(
     finish("length", "stop"),
 )
 stopped = where.both(where.asks("stop"), lambda request: bool(stops(request)))
+
+ANSWER = (
+    b'{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"null","choices":[{"index":0,"message":'
+    b'{"role":"assistant","content":"hi"},"finish_reason":"stop"}],'
+    b'"usage":{"prompt_tokens":9,"completion_tokens":1,"total_tokens":10}}'
+)
+
+
+def long(request: Request) -> bool:
+    """A prompt of thousands of words."""
+    return len(where.prompt_text(request)) > 20_000
+
+
+def _default_limit(data: dict[str, Any]) -> None:
+    if "messages" in data and data.get("max_tokens") is None and data.get("max_completion_tokens") is None:
+        data["max_tokens"] = 8
+
 
 FAULTS: tuple[Fault, ...] = (
     rewrite("finish-length-as-stop", "LIMIT-001", finish("length", "stop")),
@@ -135,5 +164,60 @@ FAULTS: tuple[Fault, ...] = (
         where=lambda request: request.json.get("max_tokens") == 1,
         title="max_tokens 1 is refused",
         severity="medium",
+    ),
+    rewrite(
+        "own-length-as-stop-in-thought",
+        "LIMIT-002",
+        finish("length", "stop"),
+        where=where.thinking,
+        title="a thought that was cut off counts as complete",
+        severity="high",
+    ),
+    question(
+        "own-default-limit",
+        "LIMIT-004",
+        body(_default_limit),
+        title="answers are cut at a default limit",
+        severity="medium",
+    ),
+    rewrite(
+        "own-huge-limit-500",
+        "LIMIT-005",
+        refused(500, "out of memory"),
+        where=lambda request: type(limit := request.json.get("max_tokens")) is int and limit > 100_000,
+        title="a limit beyond the context is a server error",
+        severity="medium",
+    ),
+    rewrite(
+        "own-context-halved",
+        "LIMIT-011",
+        refused(400, "the prompt is too long"),
+        where=long,
+        title="the context is shorter than declared",
+        severity="high",
+    ),
+    rewrite(
+        "own-overlong-cut",
+        "LIMIT-013",
+        errors(instead(200, ANSWER)),
+        where=where.both(long, where.unstreamed),
+        title="prompts that don't fit are cut and answered",
+        severity="high",
+    ),
+    rewrite(
+        "own-overlong-in-stream",
+        "LIMIT-014",
+        errors(instead(200, b'data: {"error": {"message": "too long"}}\n\ndata: [DONE]\n\n', "text/event-stream")),
+        where=where.both(long, where.streamed),
+        title="a prompt that doesn't fit is refused within a stream",
+        severity="medium",
+    ),
+    rewrite(
+        "own-context-end-as-stop",
+        "LIMIT-015",
+        finish("length", "stop"),
+        where=where.both(long, where.lacks(where.asks("max_tokens"))),
+        title="an answer that the context cut counts as complete",
+        severity="high",
     ),
 )

@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from ernie_conformance.faults import where
-from ernie_conformance.faults.edits import answers, chunks, refused, replies
+from ernie_conformance.faults.edits import answers, chain, chunks, refused, replies
 from ernie_conformance.faults.fault import Fault, behaviour, question, rewrite
-from ernie_conformance.faults.objects import change, drop, put
+from ernie_conformance.faults.objects import GONE, change, drop, put
 from ernie_conformance.faults.questions import body, unset
 from ernie_conformance.faults.visit import Visit
 from ernie_conformance.wire.exchange import Request
@@ -97,6 +97,18 @@ def one_choice(data: dict[str, Any]) -> None:
         data["choices"] = [choice for choice in data["choices"] if choice.get("index") == 0]
 
 
+blank = chain(
+    answers(put("choices.*.message.content", ""), put("choices.*.message.reasoning_content", "")),
+    chunks(put("choices.*.delta.content", ""), put("choices.*.delta.reasoning_content", "")),
+)
+
+
+async def _wavers(visit: Visit) -> None:
+    """One in four greedy requests is sampled."""
+    hot = visit.request.json.get("temperature") == 0 and visit.memory.visits % 4 == 0
+    await visit.relay(request=body(put("temperature", 1.5))(visit.request) if hot else visit.request)
+
+
 FAULTS: tuple[Fault, ...] = (
     behaviour("samp-extreme-crash", "PARAM-009", _dies_of_extremes),
     rewrite("samp-logprobs-wrong-values", "PARAM-022", replies(change(TOKENS, _first_is_probability))),
@@ -132,7 +144,7 @@ FAULTS: tuple[Fault, ...] = (
         where=lambda request: request.json.get("logprobs") is True and request.json.get("top_logprobs") is None,
     ),
     question("samp-min-tokens-ignored", "PARAM-020", unset("min_tokens")),
-    question("samp-stop-truncated-to-4", "LIMIT-006", body(change("stop", _stop_cut))),
+    question("samp-stop-truncated-to-4", "LIMIT-016", body(change("stop", _stop_cut))),
     rewrite(
         "own-n-repeats-one",
         "PARAM-018",
@@ -241,5 +253,59 @@ FAULTS: tuple[Fault, ...] = (
         ),
         title="values outside the range are bent instead of refused",
         severity="medium",
+    ),
+    rewrite(
+        "own-tutorial-call-blank",
+        "PARAM-001",
+        blank,
+        where=where.asks("stop", "top_p", "temperature", "frequency_penalty", "presence_penalty", "max_tokens"),
+        title="the tutorial's full call gets no text",
+        severity="high",
+    ),
+    rewrite(
+        "own-penalty-blank",
+        "PARAM-002",
+        blank,
+        where=lambda request: request.json.get("presence_penalty") == 0.0 and "top_p" not in request.json,
+        title="one parameter of the tutorial empties the answer",
+        severity="medium",
+    ),
+    rewrite(
+        "own-model-required",
+        "PARAM-003",
+        refused(422, "model: field required"),
+        where=where.both(where.chat, lambda request: bool(request.json) and "model" not in request.json),
+        title="the model can't be left out",
+        severity="low",
+    ),
+    rewrite(
+        "own-top-p-zero-refused",
+        "PARAM-029",
+        refused(400, "top_p must be greater than 0"),
+        where=lambda request: request.json.get("top_p") == 0,
+        title="a top_p of 0 is refused",
+        severity="low",
+    ),
+    question(
+        "own-types-unchecked",
+        "PARAM-007",
+        body(change("temperature|top_p|seed|n", lambda value: GONE if isinstance(value, (str, list, dict)) else value)),
+        title="values of a wrong type are dropped instead of refused",
+        severity="medium",
+    ),
+    behaviour("own-greedy-wavers", "PARAM-012", _wavers, title="temperature 0 wavers now and then", severity="medium"),
+    rewrite(
+        "own-logprobs-of-others",
+        "PARAM-026",
+        replies(change(f"{TOKENS}.*.logprob", lambda value: value - 3 if isinstance(value, (int, float)) else value)),
+        title="log probabilities of the chosen tokens are those of others",
+        severity="medium",
+    ),
+    question(
+        "own-top-logprobs-bent",
+        "PARAM-028",
+        body(change("top_logprobs", lambda value: min(max(value, 0), 20) if isinstance(value, int) else value)),
+        title="top_logprobs out of range are bent instead of refused",
+        severity="low",
     ),
 )

@@ -35,7 +35,8 @@ def _dummy_first(number: int, chunk: dict[str, Any]) -> None:
         chunk["usage"] = {"total_tokens": 0, "total_characters": 0}
 
 
-def _unasked(frame: Frame) -> Iterable[Frame]:
+def unasked(frame: Frame) -> Iterable[Frame]:
+    """A usage chunk after this one."""
     usage = {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20}
     return [frame, frame.holding({**(frame.chunk or {}), "choices": [], "usage": usage})]
 
@@ -61,10 +62,10 @@ FAULTS: tuple[Fault, ...] = (
     rewrite("usage-in-every-chunk", "STREAM-011", counted(_running)),
     rewrite("usage-off-by-one", "LIMIT-003", replies(recount(completion=lambda n: max(0, n - 1))), where=limited),
     rewrite("usage-reasoning-zero", "USAGE-003", replies(put("usage.completion_tokens_details.reasoning_tokens", 0))),
-    rewrite("usage-wrong-chunked-prefill", "LIMIT-012", replies(recount(prompt=lambda n: n if n <= 256 else n % 256))),
+    rewrite("usage-wrong-chunked-prefill", "LIMIT-010", replies(recount(prompt=lambda n: n if n <= 256 else n % 256))),
     rewrite("usage-cached-null", "", replies(put("usage.prompt_tokens_details.cached_tokens", 0))),
     rewrite("usage-dummy-in-interim", "STREAM-010", counted(_dummy_first)),
-    rewrite("usage-unrequested", "STREAM-011", streams(last(lambda f: bool(f.chunk), _unasked)), where=no_usage_wanted),
+    rewrite("usage-unrequested", "STREAM-011", streams(last(lambda f: bool(f.chunk), unasked)), where=no_usage_wanted),
     rewrite("own-usage-missing", "SCHEMA-001", answers(drop("usage")), title="an answer without usage", severity="high"),
     rewrite("own-usage-null", "SCHEMA-001", answers(put("usage", None)), title="usage is null", severity="high"),
     rewrite(
@@ -159,5 +160,12 @@ FAULTS: tuple[Fault, ...] = (
         where=lambda request: isinstance(request.json.get("n"), int) and request.json["n"] > 1,
         title="only one of n choices is counted",
         severity="medium",
+    ),
+    rewrite(
+        "own-long-prompt-cut",
+        "LIMIT-012",
+        replies(recount(prompt=lambda n: min(n, 16_384))),
+        title="long prompts lose their beginning",
+        severity="critical",
     ),
 )
