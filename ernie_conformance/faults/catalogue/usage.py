@@ -162,7 +162,7 @@ FAULTS: tuple[Fault, ...] = (
         severity="medium",
     ),
     rewrite(
-        "own-long-prompt-cut",
+        "own-context-cut-silently",
         "LIMIT-012",
         replies(recount(prompt=lambda n: min(n, 16_384))),
         title="long prompts lose their beginning",
