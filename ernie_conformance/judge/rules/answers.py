@@ -26,7 +26,8 @@ def has_usage(reply: Reply) -> bool:
 def is_dated(reply: Reply) -> None:
     """created is a whole number of seconds near the time of sending. Raises Broken; NotAsked where that time is unknown."""
     created = head(reply).get("created")
-    expect(type(created) is int, f"{reply.name}: created is {created!r}, not a whole number", reply)
+    if type(created) is not int:
+        raise Broken(f"{reply.name}: created is {created!r}, not a whole number", reply)
     if not reply.exchange.sent_at:
         raise NotAsked("the recording doesn't say when it was made")
     away = created - reply.exchange.sent_at
@@ -79,7 +80,8 @@ def counts_something(reply: Reply) -> None:
     """prompt_tokens is at least 1, and completion_tokens too when any text came. Raises Broken."""
     if not has_usage(reply):
         raise NotAsked(f"{reply.name} carries no usage")
-    if reply.is_chat or reply.asked.get("prompt"):
+    prompts = reply.asked.get("prompt")
+    if reply.is_chat or (any(prompts) if isinstance(prompts, list) else prompts):
         expect(reply.count("prompt_tokens") > 0, f"{reply.name}: prompt_tokens is 0", reply)
     if any(reply.content_of(i) or reply.reasoning_of(i) for i in reply.indices):
         expect(reply.count("completion_tokens") > 0, f"{reply.name}: text came, but completion_tokens is 0", reply)

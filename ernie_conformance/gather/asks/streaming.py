@@ -1,0 +1,15 @@
+"""Streams long enough to see whether text arrives while it is made. Alone: a queue would hold text back too."""
+
+from __future__ import annotations
+
+from ernie_conformance.gather.ask import chat
+from ernie_conformance.gather.asks.tools import WEATHER
+
+COUNT = "Please count to 100 in English words, separated by commas. Write nothing else."
+STREAMED = {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": 200, "alone": True}
+
+ASKS = (
+    chat("long-stream", COUNT, **STREAMED),
+    chat("long-stream-thinking", COUNT, thinking=True, needs=("reasoning",), **STREAMED),
+    chat("long-stream-tools", COUNT, tools=[WEATHER], tool_choice="none", needs=("tools",), **STREAMED),
+)
