@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ernie_conformance.gather.ask import chat
 from ernie_conformance.gather.asks.tools import WEATHER
 
 COUNT = "Please count to 100 in English words, separated by commas. Write nothing else."
-STREAMED = {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": 200, "alone": True}
+STREAMED: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}, "max_tokens": 200, "alone": True}
 
 ASKS = (
     chat("long-stream", COUNT, **STREAMED),
