@@ -9,6 +9,7 @@ from ernie_conformance.judge.rules import completions as rules
 from ernie_conformance.judge.rules import streams
 from ernie_conformance.judge.rules.parameters import is_taken
 from ernie_conformance.judge.schemas import breach
+from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import Answer, Reply, Stream
 from ernie_conformance.wire.exchange import Exchange
 
@@ -98,3 +99,8 @@ def test_every_chunk_carries_the_same_id(completion_stream: Stream) -> None:
 @row("COMP-016")
 def test_null_is_taken_for_absent(completion_nulls: Exchange, completion_2: Exchange) -> None:
     is_taken(completion_nulls, completion_2)
+
+
+@row("COMP-017")
+def test_a_stop_string_ends_a_completion(completion_stops: Scene) -> None:
+    rules.ends_at_its_stop_string(completion_stops)

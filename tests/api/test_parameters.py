@@ -111,8 +111,15 @@ def test_n_choices_come(several: Reply) -> None:
 
 
 @row("PARAM-018")
-def test_sampled_choices_are_no_copies(choices_2: Answer, choices_2_stream: Stream) -> None:
-    rules.choices_differ([choices_2, choices_2_stream])
+def test_sampled_choices_are_no_copies(choices_1: Answer, choices_2: Answer, choices_3: Answer) -> None:
+    rules.choices_differ([choices_1, choices_2, choices_3])
+
+
+@row("PARAM-018")
+def test_streamed_choices_are_no_copies(
+    choices_1_stream: Stream, choices_2_stream: Stream, choices_3_stream: Stream
+) -> None:
+    rules.choices_differ([choices_1_stream, choices_2_stream, choices_3_stream])
 
 
 @row("PARAM-019")

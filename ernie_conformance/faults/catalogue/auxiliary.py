@@ -308,7 +308,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-completions-stop-ignored",
-        "LIMIT-006",
+        "COMP-017",
         unset("stop"),
         where=where.completions,
         title="text completions ignore stop",

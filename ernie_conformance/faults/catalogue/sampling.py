@@ -104,8 +104,8 @@ blank = chain(
 
 
 async def _wavers(visit: Visit) -> None:
-    """One in four greedy requests is sampled."""
-    hot = visit.request.json.get("temperature") == 0 and visit.memory.visits % 4 == 0
+    """One in three greedy requests is sampled."""
+    hot = visit.request.json.get("temperature") == 0 and visit.memory.visits % 3 == 0
     await visit.relay(request=body(put("temperature", 1.5))(visit.request) if hot else visit.request)
 
 

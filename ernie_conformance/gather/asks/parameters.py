@@ -6,7 +6,7 @@ from typing import Any
 
 from ernie_conformance.gather.ask import Ask, Scenario, both, chat, user
 from ernie_conformance.gather.asks.core import INTRODUCE
-from ernie_conformance.gather.asks.limits import SHORT
+from ernie_conformance.gather.asks.limits import SHORT, WHY
 from ernie_conformance.gather.asks.streaming import COUNT
 from ernie_conformance.gather.asks.twins import one_by_one
 from ernie_conformance.gather.stage import Stage
@@ -115,7 +115,9 @@ UNKNOWN = chat("param-unknown", SHORT, max_tokens=4, no_such_parameter={"deep": 
 FREELY = "Invent a short and very strange fairy tale."
 FREE: dict[str, Any] = {"temperature": 1, "top_p": 1, "max_tokens": 40}
 FREE_ASKS = tuple(chat(f"free-{number}", FREELY, **FREE) for number in range(1, 5))
-CHOICES = both("choices-2", FREELY, n=2, needs=("several-choices",), **FREE)
+CHOICES = tuple(
+    ask for number in range(1, 4) for ask in both(f"choices-{number}", FREELY, n=2, needs=("several-choices",), **FREE)
+)
 CHOICES_CUT = both("choices-cut", COUNT, n=2, max_tokens=5, temperature=0, needs=("several-choices",))
 
 LOGPROBS: dict[str, Any] = {"logprobs": True, "temperature": 0, "max_tokens": 24, "needs": ("logprobs",)}
@@ -138,9 +140,9 @@ BAD_LOGPROBS = tuple(
     for name, fields in BAD.items()
 )
 
-AGAIN = [chat(f"greedy-{number}", COUNT, temperature=0, max_tokens=32) for number in range(1, 5)]
+AGAIN = [chat(f"greedy-{number}", WHY, temperature=0, max_tokens=80) for number in range(1, 4)]
 SEEDED = [
-    chat(f"seed-{name}", FREELY, seed=seed, **FREE)
+    chat(f"seed-{name}", FREELY, seed=seed, **{**FREE, "max_tokens": 100})
     for name, seed in (("7-a", 7), ("7-b", 7), ("7-c", 7), ("8", 8), ("9", 9), ("10", 10))
 ]
 REPEATING = "Count from 1 to 14 in figures, separated by commas."
@@ -180,9 +182,9 @@ ASKS = (
     chat(
         "min-tokens",
         SHORT,
-        min_tokens=40,
-        max_tokens=64,
-        metadata={"enable_thinking": False, "min_tokens": 40},
+        min_tokens=200,  # more than anyone needs to say hello
+        max_tokens=210,
+        metadata={"enable_thinking": False, "min_tokens": 200},
         needs=("min-tokens",),
     ),
 )

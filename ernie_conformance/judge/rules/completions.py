@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ernie_conformance.judge.outcome import Blocked, NotAsked, expect
-from ernie_conformance.judge.views import TRANSPORT, Answer, Reply
+from ernie_conformance.judge.rules.limits import Stopped
+from ernie_conformance.judge.subjects import Scene
+from ernie_conformance.judge.views import TRANSPORT, Answer, Reply, view
 from ernie_conformance.wire.exchange import Exchange
 
 LISTS = ("tokens", "token_logprobs", "top_logprobs", "text_offset")
@@ -103,3 +105,18 @@ def tells_the_prompts_logprobs(reply: Reply) -> None:
     expect(joined.startswith(prompt), f"{reply.name}: the tokens begin {joined[:60]!r}, not with the prompt", reply)
     first = lists["token_logprobs"][:1]
     expect(first == [None], f"{reply.name}: nothing comes before the first token, its log probability is {first}", reply)
+
+
+def ends_at_its_stop_string(stops: Scene) -> None:
+    """The text ends where the stop string would stand, whole or streamed. Raises Broken; NotAsked when it wasn't met."""
+    if not stops.note("stop"):
+        raise NotAsked(f"{stops.name}: the model said too little: {stops.note('text')!r:.60}")
+    found = [
+        Stopped(view(stops.exchanges[name]), stops.note("text")) for name in ("completion-stop", "completion-stop-stream")
+    ]
+    met = [one for one in found if one.comparable]
+    if not met:
+        raise NotAsked(f"{stops.name}: with the stop string the model said something else")
+    for one in met:
+        one.sends_no_more()
+        one.keeps_what_came_before()
