@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import shlex
 
+from ernie_conformance.wire.evidence import Evidence
 from ernie_conformance.wire.exchange import Exchange
 
 SHORT = 400  # bytes of a body that are still readable on a command line
+
+
+def address_of(exchange: Exchange, base_url: str, evidence: Evidence) -> str:
+    """Where `exchange` was sent: metrics may have an address of their own."""
+    metrics = str(evidence.target.get("metrics_url") or "")
+    return metrics.removesuffix("/metrics") if metrics and exchange.request.path == "/metrics" else base_url
 
 
 def curl_line(exchange: Exchange, base_url: str, report_dir: str = "report") -> str:

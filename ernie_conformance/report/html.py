@@ -15,6 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ernie_conformance.judge import verdicts
+from ernie_conformance.judge.verdicts import printable
+from ernie_conformance.report.curl import address_of
 from ernie_conformance.report.env_table import HEAD, env_rows
 from ernie_conformance.report.html_exchange import Shown, shown
 from ernie_conformance.report.html_pictures import LANGUAGES, pictures, summaries
@@ -30,6 +32,7 @@ UNITS = {"first": "s", "gaps": "s", "speed": "token/s"}
 
 # Bytes of answers: of one exchange, and of all of them together, so that a page of nothing but red stays small.
 LARGEST, LEAST, ALL_TOGETHER = 6000, 500, 600_000
+DETAIL = 1000  # characters of what was seen
 SHOWN_EACH = 2  # exchanges shown of one row; the others are named
 
 
@@ -57,7 +60,7 @@ def page(verdict: Mapping[str, Any], evidence: Evidence, lang: str, folder: str 
         counts=[(kind, verdict["counts"][kind]) for kind in (verdicts.PASS, *RED, *LEFT_OUT) if kind in verdict["counts"]],
         environment=_environment(rows, evidence),
         environment_head=HEAD,
-        launch=evidence.facts.get("launch") or {},
+        command=" ".join((evidence.facts.get("launch") or {}).get("command", ())),
         plots=[
             (name, len(values), Markup(histogram(values, UNITS[name])))
             for name, values in measures(evidence).items()
@@ -98,6 +101,7 @@ def _template() -> Any:
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["class"] = lambda verdict: "v-" + verdict.lower().replace(" ", "-")
+    environment.filters["cut"] = lambda text: printable(text, DETAIL)
     environment.globals["w"] = _both
     environment.globals["said"] = _said
     return environment.get_template("report.html.j2")
@@ -124,7 +128,8 @@ def _cards(
     limit = max(LEAST, min(LARGEST, ALL_TOGETHER // (SHOWN_EACH * max(1, len(told)))))
     for row in told:
         names = [name for name in row["exchanges"] if name in evidence.exchanges]
-        yield row, [shown(evidence.exchanges[name], base_url, folder, limit) for name in names[:SHOWN_EACH]]
+        exchanges = [evidence.exchanges[name] for name in names[:SHOWN_EACH]]
+        yield row, [shown(one, address_of(one, base_url, evidence), folder, limit) for one in exchanges]
 
 
 def _grouped(rows: list[dict[str, Any]], kinds: tuple[str, ...], key: str) -> dict[tuple[str, str], list[str]]:
