@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 import ernie_conformance
 from ernie_conformance.reference import bodies, chat, completions, delivery
 from ernie_conformance.reference.access import Access
+from ernie_conformance.reference.cache import PromptCache
 from ernie_conformance.reference.engine import Engine
 from ernie_conformance.reference.errors import Refused
 from ernie_conformance.reference.metrics import CONTENT_TYPE, Metrics
@@ -31,9 +32,12 @@ class Service:
     metrics: Metrics
     engine: Engine
     started: int
+    cache: PromptCache
 
     async def chat(self, request: Request) -> Response:
-        prepared = await chat.prepare(await bodies.read(request), self.options)
+        body = await bodies.read(request)
+        prepared = await chat.prepare(body, self.options)
+        prepared.cached_tokens = self.cache.hit(body.get("messages"), prepared.prompt_tokens)
         if prepared.values.get("stream"):
             return delivery.Events(chat.stream(prepared, self.engine))
         return JSONResponse(await delivery.whole(request, chat.answer(prepared, self.engine)))
@@ -80,7 +84,7 @@ class Service:
 
 def make_service(options: Options) -> Service:
     metrics = Metrics()
-    return Service(options, metrics, Engine(options.max_num_seqs, options.speed, metrics), int(time()))
+    return Service(options, metrics, Engine(options.max_num_seqs, options.speed, metrics), int(time()), PromptCache())
 
 
 def make_app(service: Service) -> ASGIApp:

@@ -49,6 +49,7 @@ class Chat:
     prompt_tokens: int
     writings: list[Writing]
     limit: int
+    cached_tokens: int = 0
     id: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4()}")
     created: int = field(default_factory=lambda: int(time.time()))
 
@@ -62,7 +63,7 @@ class Chat:
             "prompt_tokens": self.prompt_tokens,
             "completion_tokens": answer,
             "total_tokens": self.prompt_tokens + answer,
-            "prompt_tokens_details": {"cached_tokens": 0},
+            "prompt_tokens_details": {"cached_tokens": self.cached_tokens},
             "completion_tokens_details": {"reasoning_tokens": sum(writing.thought_tokens for writing in self.writings)},
         }
 

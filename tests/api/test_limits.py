@@ -100,3 +100,8 @@ def test_an_answer_cut_by_the_context_says_so(context: Scene, target: Target) ->
 @row("LIMIT-016")
 def test_a_fifth_stop_string_is_obeyed_or_refused(stops: Scene, stop_fifth: Exchange) -> None:
     rules.obeys_or_refuses_a_fifth(stop_fifth, stops)
+
+
+@row("LIMIT-017")
+def test_a_prompt_that_comes_again_is_told_as_cached(prompt_1100_again: Answer) -> None:
+    rules.was_cached(prompt_1100_again)

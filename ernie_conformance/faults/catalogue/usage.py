@@ -63,7 +63,7 @@ FAULTS: tuple[Fault, ...] = (
     rewrite("usage-off-by-one", "LIMIT-003", replies(recount(completion=lambda n: max(0, n - 1))), where=limited),
     rewrite("usage-reasoning-zero", "USAGE-003", replies(put("usage.completion_tokens_details.reasoning_tokens", 0))),
     rewrite("usage-wrong-chunked-prefill", "LIMIT-010", replies(recount(prompt=lambda n: n if n <= 256 else n % 256))),
-    rewrite("usage-cached-null", "", replies(put("usage.prompt_tokens_details.cached_tokens", 0))),
+    rewrite("usage-cached-null", "LIMIT-017", replies(put("usage.prompt_tokens_details.cached_tokens", 0))),
     rewrite("usage-dummy-in-interim", "STREAM-010", counted(_dummy_first)),
     rewrite("usage-unrequested", "STREAM-011", streams(last(lambda f: bool(f.chunk), unasked)), where=no_usage_wanted),
     rewrite("own-usage-missing", "SCHEMA-001", answers(drop("usage")), title="an answer without usage", severity="high"),

@@ -125,6 +125,7 @@ def _prompt_tokens(exchange: Exchange) -> int | None:
 async def _context(stage: Stage) -> dict[str, Any]:
     """Prompts of growing length, one that leaves ROOM tokens of the context, and two that don't fit."""
     sizes = [_prompt_tokens(await stage.send(_filled(f"prompt-{units}", units, max_tokens=2))) for units in LENGTHS]
+    await stage.send(_filled(f"prompt-{LENGTHS[-1]}-again", LENGTHS[-1], max_tokens=2))
     await stage.send(_filled(f"prompt-{LENGTHS[-1]}-stream", LENGTHS[-1], max_tokens=2, **STREAMED))
     short, _, long = sizes
     if short is None or long is None or long <= short:
@@ -145,6 +146,7 @@ SCENARIOS = (
         _context,
         makes=(
             *(f"prompt-{n}" for n in LENGTHS),
+            "prompt-1100-again",
             "prompt-1100-stream",
             "context-edge",
             "context-over",

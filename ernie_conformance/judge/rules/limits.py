@@ -247,3 +247,12 @@ def usable_edge(exchange: Exchange) -> Exchange:
         return usable(exchange)
     except Blocked as outcome:
         raise Blocked("LIMIT-011" if outcome.by == STATUS else outcome.by, outcome.detail, exchange) from outcome
+
+
+def was_cached(again: Reply) -> None:
+    """cached_tokens of a long prompt that came before are more than 0, and no more than the prompt has. Raises Broken."""
+    details = again.usage.get("prompt_tokens_details") if isinstance(again.usage, dict) else None
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    most = again.count("prompt_tokens")
+    right = isinstance(cached, int) and 0 < cached <= most
+    expect(right, f"{again.name}: the prompt came just before, cached_tokens is {cached!r} of {most}", again)
