@@ -12,7 +12,8 @@ from typing import Any
 
 from ernie_conformance import __version__
 from ernie_conformance.judge.judge import Terms
-from ernie_conformance.judge.verdicts import Ruling, gate, part_states, row_verdicts
+from ernie_conformance.judge.rows import PARTS
+from ernie_conformance.judge.verdicts import RowVerdict, Ruling, gate, part_states, row_verdicts
 from ernie_conformance.judge.waivers import Waiver, waiver_problems, waiver_states
 from ernie_conformance.wire.evidence import Evidence
 from ernie_conformance.wire.exchange import NotJson
@@ -20,6 +21,11 @@ from ernie_conformance.wire.secrets import masked
 
 FORMAT = 1
 NAME = "verdict.json"
+# The order of areas; those of other names come after these.
+AREAS = (
+    *("host", "gpu", "cuda", "packages", "model_directory", "ports", "command"),
+    *("launch", "wire", "schema", "streaming", "text", "reasoning", "limits", "parameters", "errors"),
+)
 
 
 @dataclass(frozen=True)
@@ -85,8 +91,14 @@ def verdict_of(run: Run) -> dict[str, Any]:
         "waivers": [_waiver(*pair) for pair in waiver_states(terms.waivers, run.rulings, today)],
         "problems": problems,
         "counts": _counts([row.verdict for row in rows]),
-        "rows": [row.as_record() for row in sorted(rows, key=lambda v: (v.row.part, v.row.area, v.row.id))],
+        "rows": [row.as_record() for row in sorted(rows, key=_place)],
     }
+
+
+def _place(verdict: RowVerdict) -> tuple[int, int, str, str]:
+    """Where a row stands in every report: what others rest on comes first, so that the first red is nearest to the cause."""
+    row = verdict.row
+    return PARTS.index(row.part), AREAS.index(row.area) if row.area in AREAS else len(AREAS), row.area, row.id
 
 
 def _waiver(waiver: Waiver, state: str) -> dict[str, str]:
