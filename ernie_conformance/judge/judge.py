@@ -15,7 +15,7 @@ from typing import Any
 from ernie_conformance.judge import verdicts
 from ernie_conformance.judge.outcome import Blocked, Broken, Inconclusive, NotAsked, NotTestable, Outcome, Warned
 from ernie_conformance.judge.rows import Row, load_rows
-from ernie_conformance.judge.subjects import Subjects, calls
+from ernie_conformance.judge.subjects import TRAFFIC, Subjects, calls
 from ernie_conformance.judge.verdicts import Finding, Ruling
 from ernie_conformance.judge.waivers import Waiver
 from ernie_conformance.paths import ROOT, TESTS
@@ -56,12 +56,14 @@ def for_each(**cases: Iterable[str]) -> Callable[[Any], Any]:
 
 
 def cases_of(check: Any, test: str) -> Iterator[Case]:
-    """The cases of one test function. Raises UsageError when its row isn't in rows/."""
+    """The cases of one test function. Raises UsageError when its row isn't in rows/, or its parameter means traffic."""
     name = check.__row__
     rows = load_rows()
     if name not in rows:
         raise UsageError(f"{test} asks row {name}, which no file in rows/ has; add it there")
     parameter, values = getattr(check, "__cases__", ("", []))
+    if parameter in TRAFFIC:
+        raise UsageError(f"{test} binds {parameter!r}, which means every exchange of that kind; call it something else")
     if not parameter:
         yield Case(rows[name], check, test)
     for value in values:
