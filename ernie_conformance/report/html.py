@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from ernie_conformance.judge import verdicts
 from ernie_conformance.judge.verdicts import printable
-from ernie_conformance.report.curl import address_of
+from ernie_conformance.report.curl import repeat_line
 from ernie_conformance.report.env_table import HEAD, env_rows
 from ernie_conformance.report.html_exchange import Shown, shown
 from ernie_conformance.report.html_pictures import LANGUAGES, pictures, summaries
@@ -40,7 +40,11 @@ def write_page(folder: Path, verdict: Mapping[str, Any], evidence: Evidence, lan
     """Write the page into the report folder in one move, and return its path."""
     partial = folder / f".{NAME}.{os.getpid()}"
     partial.write_text(page(verdict, evidence, lang, folder.name), encoding="utf-8", errors="backslashreplace")
-    return partial.replace(folder / NAME)
+    try:
+        return partial.replace(folder / NAME)
+    except OSError:
+        partial.unlink()
+        raise
 
 
 def page(verdict: Mapping[str, Any], evidence: Evidence, lang: str, folder: str = "report") -> str:
@@ -129,7 +133,7 @@ def _cards(
     for row in told:
         names = [name for name in row["exchanges"] if name in evidence.exchanges]
         exchanges = [evidence.exchanges[name] for name in names[:SHOWN_EACH]]
-        yield row, [shown(one, address_of(one, base_url, evidence), folder, limit) for one in exchanges]
+        yield row, [shown(one, repeat_line(one, evidence, base_url, folder), limit) for one in exchanges]
 
 
 def _grouped(rows: list[dict[str, Any]], kinds: tuple[str, ...], key: str) -> dict[tuple[str, str], list[str]]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from markupsafe import escape
 
 from ernie_conformance.judge.verdicts import printable
-from ernie_conformance.report.curl import curl_line
 from ernie_conformance.wire.exchange import Exchange
 
 HEAD_SHARE = 2 / 3  # of what is shown of a long body: its beginning; the rest is its end, where streams go wrong
@@ -30,8 +29,8 @@ class Shown:
     log: str
 
 
-def shown(exchange: Exchange, base_url: str, folder: str, limit: int) -> Shown:
-    """`exchange` for the page, at most about `limit` bytes of its answer."""
+def shown(exchange: Exchange, curl: str, limit: int) -> Shown:
+    """`exchange` for the page with the line that repeats it, and at most about `limit` bytes of its answer."""
     request, left_of_request = _fitting([(0.0, exchange.request.body or b"")], limit // 3, timed=False)
     answer, left = _fitting(exchange.pieces, limit, timed=exchange.wants_stream)
     cut = f"\n… {left_of_request} B …" if left_of_request else ""
@@ -40,7 +39,7 @@ def shown(exchange: Exchange, base_url: str, folder: str, limit: int) -> Shown:
     return Shown(
         name=printable(exchange.name, 120),
         outcome=printable(_outcome(exchange), 300),
-        curl=printable(curl_line(exchange, base_url, folder), 4000),
+        curl=printable(curl, 4000),
         request="\n".join(printable(line, 500) for line in asked) + "\n\n" + request + cut,
         answer="\n".join(printable(line, 500) for line in told[:40]) + "\n\n" + answer,
         size=len(exchange.body),

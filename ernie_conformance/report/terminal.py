@@ -6,7 +6,7 @@ from typing import Any
 
 from ernie_conformance.judge import verdicts
 from ernie_conformance.judge.verdicts import printable
-from ernie_conformance.report.curl import address_of, curl_line
+from ernie_conformance.report.curl import repeat_line
 from ernie_conformance.report.words import word
 from ernie_conformance.wire.evidence import Evidence
 
@@ -58,7 +58,7 @@ def _told(row: dict[str, Any], verdict: dict[str, Any], evidence: Evidence, lang
     ]
     exchange = next((evidence.exchanges[n] for n in row["exchanges"] if n in evidence.exchanges), None)
     if exchange is not None:
-        curl = curl_line(exchange, address_of(exchange, verdict["target"]["base_url"], evidence), folder)
+        curl = repeat_line(exchange, evidence, verdict["target"]["base_url"], folder)
         lines.append(f"  {word('repeat', lang)}: {printable(curl, 1000)}")
         if exchange.log:
             lines.append(f"  {word('log', lang)}: {printable(exchange.log.strip().splitlines()[-1], WIDTH)}")

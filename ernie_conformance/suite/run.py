@@ -7,6 +7,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ def evidence_of(config: pytest.Config) -> Evidence:
         if not (mark.exists() and mark.read_text() == run):
             secrets = [settings.api_key] if settings.api_key else []
             evidence = masked_evidence(asyncio.run(_gather(config, settings)), secrets)
+            evidence = replace(evidence, facts={**evidence.facts, "keyed": bool(secrets)})
             write_evidence(file, evidence)
             write_requests(folder / "requests", evidence.exchanges.values())
             _mask_log(folder / "server.log", secrets)

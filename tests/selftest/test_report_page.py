@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import json
+import os
 import re
+import shlex
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,13 +18,16 @@ from report_runs import Outline, chat, run_of
 
 from ernie_conformance.__main__ import main
 from ernie_conformance.graders.material import image_specs
+from ernie_conformance.judge.schemas import breach
 from ernie_conformance.judge.waivers import Waiver
+from ernie_conformance.paths import ROOT
+from ernie_conformance.report.curl import curl_line, repeat_line
 from ernie_conformance.report.html import page
 from ernie_conformance.report.html_exchange import ends, shown, visible
 from ernie_conformance.report.html_pictures import marked
 from ernie_conformance.report.plots import histogram, measures
 from ernie_conformance.wire.evidence import Evidence, write_evidence
-from ernie_conformance.wire.exchange import Exchange
+from ernie_conformance.wire.exchange import Exchange, Request
 
 LIMIT = 3_000_000  # bytes of a full gate's page
 GOOD = chat("plain", "hi")
@@ -48,6 +56,28 @@ def test_a_red_row_shows_what_was_seen_why_it_matters_and_how_to_repeat_it(tmp_p
     assert '{"object": "chat.completion", "choices": 7}' in text
     assert "Closed: do not release." in text
     assert "不可放行" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "scenario", "says"),
+    [
+        ("/v1/models", "", 'curl -sS -i http://h:1/v1/models -H "Authorization: Bearer $API_KEY"'),
+        ("/v1/models", "keys", "curl -sS -i http://h:1/v1/models"),
+        ("/metrics", "", "curl -sS -i http://h:2/metrics"),
+    ],
+)
+def test_a_curl_line_goes_to_the_same_address_and_asks_for_the_key(path: str, scenario: str, says: str) -> None:
+    asked = replace(GOOD, request=Request("GET", path), notes={"scenario": scenario})
+    run = Evidence({}, facts={"keyed": True}, target={"metrics_url": "http://h:2/metrics"})
+    assert repeat_line(asked, run, "http://h:1") == says
+    assert "$API_KEY" not in repeat_line(asked, Evidence({}), "http://h:1")
+
+
+@pytest.mark.parametrize("body", [b"it's {}", b"$(touch x) `id` \\ !", '你"好"'.encode()])
+def test_a_curl_line_survives_the_shell(body: bytes) -> None:
+    line = curl_line(replace(GOOD, request=Request("POST", "/a b?c=d&e", (), body)), "http://h")
+    assert shlex.split(line)[-1].encode() == body
+    assert shlex.split(line)[3] == "http://h/a b?c=d&e"
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
@@ -149,7 +179,7 @@ def test_a_histogram_draws_every_value_inside_its_frame(values: list[float]) -> 
 
 def test_a_long_answer_is_cut_in_the_middle_and_its_size_is_told() -> None:
     long = replace(GOOD, pieces=(*((i / 10, b"x" * 100) for i in range(1000)), (100.0, b"THE END")))
-    found = shown(long, "http://h", "report", 2000)
+    found = shown(long, "curl", 2000)
     assert (found.size, len(found.answer) < 5000) == (100_007, True)
     assert found.answer.endswith("THE END")
     assert f"… {found.left_out} B …" in found.answer
@@ -190,3 +220,31 @@ def test_the_page_can_be_made_again_from_the_folder(tmp_path: Path, capsys: pyte
     assert capsys.readouterr().out.strip() == str(tmp_path / "index.html")
     assert 'data-lang="zh"' in (tmp_path / "index.html").read_text(encoding="utf-8")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("kind", ["clean", "red", "waived", "blocked", "empty"])
+def test_every_kind_of_verdict_keeps_the_published_schema(kind: str, tmp_path: Path) -> None:
+    seen = {"clean": (GOOD,), "red": (BAD,), "waived": (BAD,), "blocked": (DEAD,), "empty": ()}[kind]
+    waivers = (waiver("2999-01-01"),) if kind == "waived" else ()
+    run_of(evidence(*seen), tmp_path, waivers)
+    verdict = json.loads((tmp_path / "verdict.json").read_text(encoding="utf-8"))
+    assert breach("report/verdict", verdict) is None
+    expected = {"red": "FAIL", "waived": "WAIVED", "blocked": "BLOCKED"}.get(kind)
+    assert expected is None or expected in verdict["counts"]
+
+
+@pytest.mark.slow
+def test_a_page_that_cannot_be_written_is_told_and_changes_no_verdict(tmp_path: Path) -> None:
+    write_evidence(tmp_path / "e.jsonl", evidence(GOOD))
+    (tmp_path / "r" / "index.html" / "in the way").mkdir(parents=True)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "wire", "--replay", str(tmp_path / "e.jsonl")]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "ERNIE", "COV"))}
+    ran = {"cwd": ROOT, "env": clean, "text": True, "capture_output": True, "timeout": 120, "check": False}
+    blocked = subprocess.run([*command, "--report-dir", str(tmp_path / "r")], **ran)  # type: ignore[call-overload]
+    free = subprocess.run([*command, "--report-dir", str(tmp_path / "free")], **ran)  # type: ignore[call-overload]
+    assert blocked.returncode == free.returncode
+    assert blocked.stdout.count("the report page couldn't be written: IsADirectoryError") == 1
+    assert "report: " in free.stdout
+    gates = [json.loads((tmp_path / name / "verdict.json").read_text())["gate"] for name in ("r", "free")]
+    assert gates[0] == gates[1]
+    assert [path.name for path in (tmp_path / "r").glob(".index*")] == []
