@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import os
 import re
 import shutil
@@ -120,18 +122,60 @@ def test_a_detail_is_one_printable_line_of_bounded_length() -> None:
     assert printable("\ud800") == "\\ud800"
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here: its own eyes are a developer's extra")
-@pytest.mark.parametrize("width", ["400", "1200"])
-def test_a_browser_runs_our_script_and_nothing_that_was_said(width: str, tmp_path: Path) -> None:
-    evidence: Evidence = exchanges(HOSTILE)
-    file = write_page(tmp_path, run_of(evidence, tmp_path), evidence, "zh")
+needs_chromium = pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium here, a developer's extra")
+
+
+def seen_by_a_browser(file: Path, width: int) -> str:
+    """The page's elements after its script ran."""
+    profile = file.parent / "profile"
     quiet = ["--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", *quiet, f"--user-data-dir={tmp_path / 'profile'}"]
-    drawn = [f"--window-size={width},2000", f"--screenshot={tmp_path / 'page.png'}", "--dump-dom", file.as_uri()]
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", *quiet, f"--user-data-dir={profile}"]
+    drawn = [f"--window-size={width},2000", f"--screenshot={file.with_suffix('.png')}", "--dump-dom", file.as_uri()]
     done = subprocess.run([*command, *drawn], capture_output=True, timeout=LIMIT, check=False, start_new_session=True)
-    dom = done.stdout.decode("utf-8")
+    return done.stdout.decode("utf-8")
+
+
+@pytest.mark.slow
+@needs_chromium
+def test_a_browser_runs_our_script_and_nothing_that_was_said(tmp_path: Path) -> None:
+    evidence = exchanges(HOSTILE)
+    dom = seen_by_a_browser(write_page(tmp_path, run_of(evidence, tmp_path), evidence, "zh"), 1200)
     pressed = re.findall(r'<button[^>]*data-choose="(\w+)"[^>]*aria-pressed="(\w+)"', dom)
     assert pressed == [("en", "false"), ("zh", "true")]  # only our script writes that
     assert re.findall(r"<img (?!src=\"data:)", dom) == []
     assert dom.count("<script") == 1
+
+
+# What a reader does, done by a script: filter, search, change the language; and how wide the page gets.
+PROBE = """<script>
+const shown = () => [...document.querySelectorAll("#rows .row:not([hidden])")].map(row => row.dataset.verdict);
+const told = {width: document.documentElement.scrollWidth, window: window.innerWidth, all: shown().length};
+document.querySelector('[data-filter="FAIL"]').click();
+told.filtered = [...new Set(shown())];
+document.querySelector('[data-filter=""]').click();
+const search = document.getElementById("search");
+search.value = "wire-001";
+search.dispatchEvent(new Event("input"));
+told.found = shown().length;
+document.querySelector('[data-choose="en"]').click();
+told.hidden = getComputedStyle(document.querySelector('h1 [lang="zh"]')).display;
+document.title = JSON.stringify(told);
+</script></body>"""
+
+
+@pytest.mark.slow
+@needs_chromium
+@pytest.mark.parametrize("width", [500, 1200])
+def test_the_page_filters_searches_and_fits_its_window(width: int, tmp_path: Path) -> None:
+    evidence = exchanges(HOSTILE)
+    verdict = run_of(evidence, tmp_path)
+    file = tmp_path / "probed.html"
+    probed = page(verdict, evidence, "zh").replace("</body>", PROBE)
+    file.write_text(re.sub(r"<meta http-equiv[^>]*>", "", probed), encoding="utf-8")  # or the probe would be refused
+    title = re.search(r"<title>(.*?)</title>", seen_by_a_browser(file, width))
+    assert title is not None
+    told = json.loads(html.unescape(title.group(1)))
+    assert told["width"] <= told["window"] <= width
+    assert told["all"] == len(verdict["rows"])
+    assert (told["filtered"], told["hidden"]) == (["FAIL"], "none")
+    assert 1 <= told["found"] < told["all"]

@@ -22,13 +22,15 @@ from ernie_conformance.judge.schemas import breach
 from ernie_conformance.judge.waivers import Waiver
 from ernie_conformance.paths import ROOT
 from ernie_conformance.report.curl import curl_line, repeat_line
-from ernie_conformance.report.html import page
+from ernie_conformance.report.html import PAGE, page
 from ernie_conformance.report.html_exchange import ends, shown, visible
 from ernie_conformance.report.html_pictures import marked
 from ernie_conformance.report.plots import histogram, measures
+from ernie_conformance.tables import read_table
 from ernie_conformance.wire.evidence import Evidence, write_evidence
 from ernie_conformance.wire.exchange import Exchange, Request
 
+GATES = ("open", "closed", "partial", "self-check")
 LIMIT = 3_000_000  # bytes of a full gate's page
 GOOD = chat("plain", "hi")
 BAD = replace(GOOD, name="bad", pieces=((0.1, b'{"object": "chat.completion", "choices": 7}'),))
@@ -248,3 +250,12 @@ def test_a_page_that_cannot_be_written_is_told_and_changes_no_verdict(tmp_path: 
     gates = [json.loads((tmp_path / name / "verdict.json").read_text())["gate"] for name in ("r", "free")]
     assert gates[0] == gates[1]
     assert [path.name for path in (tmp_path / "r").glob(".index*")] == []
+
+
+def test_every_word_that_the_page_asks_for_comes_in_both_languages() -> None:
+    words, template = read_table(PAGE / "words.toml"), (PAGE / "report.html.j2").read_text(encoding="utf-8")
+    made = {*GATES, *(f"{gate}_why" for gate in GATES), *(f"mark_{kind}" for kind in ("met", "bad", "doubt"))}
+    made |= {"running", "interrupted", "done", "first", "gaps", "speed", "used", "unused", "stale", "expired"}
+    asked = set(re.findall(r'w\("([\w-]+)"\)', template))
+    assert asked | made <= set(words)
+    assert all(set(texts) == {"en", "zh"} and all(texts.values()) for texts in words.values())
