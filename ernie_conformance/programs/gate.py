@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from ernie_conformance.judge import verdicts
 from ernie_conformance.judge.schemas import breach
 from ernie_conformance.judge.verdicts import CLOSING, printable
 from ernie_conformance.judge.waivers import EXPIRED, STALE
+from ernie_conformance.report.words import word
+from ernie_conformance.suite.settings import language_of
 from ernie_conformance.tables import UsageError
 
 SCHEMA = "report/verdict"
@@ -81,6 +84,7 @@ def main(arguments: Sequence[str]) -> int:
         choices=("partial", "self-check"),
         help="count this gate as open; may be repeated",
     )
+    parser.add_argument("--lang", choices=("en", "zh"), default=language_of(dict(os.environ)), help="default: from LANG")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the comparison as JSON")
     form.add_argument("--annotations", action="store_true", help="print GitHub annotations (::error ...) too")
@@ -89,11 +93,11 @@ def main(arguments: Sequence[str]) -> int:
     before = read_verdict(options.baseline) if options.baseline else None
     if before is not None and before["state"] == "running":
         raise UsageError(f"{options.baseline} is of a run that never ended; name a finished one as the baseline")
-    found = compare(now, before, options.allow)
+    found = compare(now, before, options.allow, options.lang)
     if options.json:
         print(json.dumps(asdict(found), ensure_ascii=False, indent=1))
     else:
-        lines = told(found) + (github_annotations(now, found) if options.annotations else [])
+        lines = told(found, options.lang) + (github_annotations(now, found) if options.annotations else [])
         print(*lines, sep="\n")
     return 0 if found.open else 1
 
@@ -112,14 +116,16 @@ def read_verdict(path: Path) -> dict[str, Any]:
     return found
 
 
-def compare(now: Mapping[str, Any], before: Mapping[str, Any] | None, allowed: Sequence[str] = ()) -> Comparison:
-    """The decision on `now`, and what changed since `before` (nothing, without a baseline)."""
+def compare(
+    now: Mapping[str, Any], before: Mapping[str, Any] | None, allowed: Sequence[str] = (), lang: str = "en"
+) -> Comparison:
+    """The decision on `now`, and what changed since `before` (nothing, without a baseline); reasons in `lang`."""
     rows_now = {row["id"]: row for row in now.get("rows", ())}
     rows_before = {row["id"]: row for row in (before or {}).get("rows", ())}
     both = [(rows_before[name]["verdict"], row) for name, row in rows_now.items() if name in rows_before]
     regressions = [_change(old, row) for old, row in both if _worse(old, row["verdict"])]
     stale = [waiver for waiver in now.get("waivers", ()) if waiver["state"] in (STALE, EXPIRED)]
-    because = _reasons(now, rows_now.values(), regressions, allowed)
+    because = _reasons(now, regressions, allowed, lang)
     gone = [Change(name, row["verdict"], "") for name, row in rows_before.items() if name not in rows_now]
     return Comparison(
         open=not because,
@@ -145,21 +151,20 @@ def _change(before: str, row: Mapping[str, Any]) -> Change:
     return Change(row["id"], before, row["verdict"], printable(row["detail"], SHOWN))
 
 
-def _reasons(now: Mapping[str, Any], rows: Any, regressions: list[Change], allowed: Sequence[str]) -> list[str]:
+def _reasons(now: Mapping[str, Any], regressions: list[Change], allowed: Sequence[str], lang: str) -> list[str]:
     """Why the gate isn't open, in sentences; empty when it is."""
     if now["state"] == "running":
-        return ["the run hasn't ended"]
-    reasons = [f"the run was {now['state']}"] if now["state"] != "done" else []
-    closing = [row["id"] for row in rows if row["verdict"] in CLOSING]
+        return [word("run_running", lang)]
+    reasons = [word("run_interrupted", lang)] if now["state"] == "interrupted" else []
+    closing = [row["id"] for row in now["rows"] if row["verdict"] in CLOSING]
     if closing:
-        reasons.append(f"{len(closing)} rows close it: {_some(closing)}")
+        reasons.append(word("rows_close", lang).format(len(closing), _some(closing)))
     reasons += [printable(problem, SHOWN) for problem in now["problems"]]
     if regressions:
-        reasons.append(f"{len(regressions)} rows got worse: {_some([change.row for change in regressions])}")
-    if now["gate"] != "open" and now["gate"] not in allowed and not reasons:
-        reasons.append(
-            f"the verdict is {now['gate']}" + ("" if now["gate"] == "closed" else f"; --allow {now['gate']} lets it pass")
-        )
+        reasons.append(word("rows_worse", lang).format(len(regressions), _some([change.row for change in regressions])))
+    gate = now["gate"]
+    if gate != "open" and gate not in allowed and not reasons:
+        reasons.append(word("verdict_is" if gate == "closed" else "allow_it", lang).format(gate, gate))
     return reasons
 
 
@@ -178,19 +183,20 @@ def _differences(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str,
     return {fact: pair for fact, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def told(found: Comparison) -> list[str]:
+def told(found: Comparison, lang: str) -> list[str]:
     """The comparison in lines; the last one is the decision."""
-    lines = [f"target {fact}: {old or '-'} before, {new or '-'} now" for fact, (old, new) in found.targets.items()]
+    changed = word("target_changed", lang)
+    lines = [changed.format(fact, old or "-", new or "-") for fact, (old, new) in found.targets.items()]
     lines += [f"{kind}: {old} -> {new}" for kind, (old, new) in found.counts.items()]
-    for title, changes in (
-        ("regression", found.regressions),
-        ("fixed", found.fixed),
-        ("no longer asked", found.lost),
-        ("new row", found.new),
-    ):
-        lines += [f"{title}: {c.row} {c.before or '-'} -> {c.now or '-'}{': ' * bool(c.detail)}{c.detail}" for c in changes]
-    lines += [f"{waiver['state']} waiver: {waiver['row']} ({waiver['case']})" for waiver in found.stale_waivers]
-    return [*lines, *(f"closed because {reason}" for reason in found.because), f"GATE: {'open' if found.open else 'closed'}"]
+    for title in ("regressions", "fixed", "lost", "new"):
+        name = word(title.removesuffix("s"), lang)
+        for change in getattr(found, title):
+            detail = f": {change.detail}" if change.detail else ""
+            lines.append(f"{name}: {change.row} {change.before or '-'} -> {change.now or '-'}{detail}")
+    for waiver in found.stale_waivers:
+        lines.append(f"{word('waiver_' + waiver['state'], lang)}: {waiver['row']} ({waiver['case']})")
+    lines += [f"{word('because', lang)} {reason}" for reason in found.because]
+    return [*lines, f"{word('gate', lang)}: {'open' if found.open else 'closed'}"]
 
 
 def github_annotations(verdict: Mapping[str, Any], found: Comparison) -> list[str]:

@@ -47,6 +47,12 @@ def write_page(folder: Path, verdict: Mapping[str, Any], evidence: Evidence, lan
         raise
 
 
+def forget_page(folder: Path) -> None:
+    """Remove the page of an earlier run: whatever becomes of the one that begins, it must not be taken for its page."""
+    if (folder / NAME).is_file():
+        (folder / NAME).unlink()
+
+
 def page(verdict: Mapping[str, Any], evidence: Evidence, lang: str, folder: str = "report") -> str:
     """The page of one run, in both languages, `lang` first. `folder` is where its curl lines find request bodies."""
     rows = verdict["rows"]

@@ -17,7 +17,7 @@ from ernie_conformance.judge.rows import load_rows
 from ernie_conformance.judge.verdicts import Finding, Ruling, printable
 from ernie_conformance.paths import TESTS
 from ernie_conformance.report.env_table import env_table
-from ernie_conformance.report.html import write_page
+from ernie_conformance.report.html import forget_page, write_page
 from ernie_conformance.report.terminal import summary_lines
 from ernie_conformance.report.verdict import Run, begin, finish
 from ernie_conformance.report.words import word
@@ -54,6 +54,7 @@ class Conformance:
     def pytest_sessionstart(self) -> None:
         if self.controller and not self._selftest_only:
             begin(self.settings.report_dir)
+            forget_page(self.settings.report_dir)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:

@@ -58,7 +58,7 @@ def test_the_exit_code_says_whether_the_gate_is_open(
     now: dict[str, Any], allowed: list[str], code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = saved(tmp_path / "v.json", now)
-    assert main(["gate", file, *(f"--allow={name}" for name in allowed)]) == code
+    assert main(["gate", file, "--lang", "en", *(f"--allow={name}" for name in allowed)]) == code
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == ("GATE: closed" if code else "GATE: open")
     assert any(line.startswith("closed because") for line in said) == bool(code)
@@ -107,6 +107,15 @@ def test_rows_that_came_and_went_counts_and_targets_are_told() -> None:
     assert found.counts == {"FAIL": (1, 0), "PASS": (1, 2)}
     assert found.targets == {"version": ("1.9", "2.0.0")}
     assert found.open
+
+
+def test_the_comparison_is_told_in_chinese_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = saved(tmp_path / "v.json", verdict("closed", S_1="FAIL"))
+    last = saved(tmp_path / "last.json", verdict(S_1="PASS"))
+    assert main(["gate", file, "--baseline", last, "--lang", "zh"]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert "退化: S-1 PASS -> FAIL" in said[2]
+    assert said[-1] == "放行结论: closed"
 
 
 def test_stale_waivers_close_the_gate_and_are_named() -> None:

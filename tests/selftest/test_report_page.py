@@ -236,6 +236,16 @@ def test_every_kind_of_verdict_keeps_the_published_schema(kind: str, tmp_path: P
 
 
 @pytest.mark.slow
+def test_a_run_that_comes_to_nothing_leaves_no_old_page(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("open")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "api and env", "--target", "reference"]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "ERNIE", "COV"))}
+    done = subprocess.run([*command, "--report-dir", str(tmp_path)], cwd=ROOT, env=clean, timeout=120, check=False)
+    assert done.returncode == 5
+    assert [path.name for path in tmp_path.iterdir()] == ["verdict.json"]
+
+
+@pytest.mark.slow
 def test_a_page_that_cannot_be_written_is_told_and_changes_no_verdict(tmp_path: Path) -> None:
     write_evidence(tmp_path / "e.jsonl", evidence(GOOD))
     (tmp_path / "r" / "index.html" / "in the way").mkdir(parents=True)
