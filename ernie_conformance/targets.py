@@ -62,6 +62,7 @@ class Target:
     slots: int = 32
     max_model_len: int = 32768
     tokens_per_second: float = 60.0
+    batch_invariant: bool = False  # are its answers the same whatever is generated beside them?
     capabilities: frozenset[str] = frozenset()
     timeouts: Timeouts = Timeouts()
     waivers: tuple[Path, ...] = ()

@@ -106,6 +106,7 @@ class Scenario:
     play: Callable[[Stage], Awaitable[dict[str, Any]]]
     needs: tuple[str, ...] = ()
     alone: bool = True
+    wording: bool = False  # alone only lest a batch change its words: beside others where the target's batches don't
     thinks: bool = False
     disruptive: bool = False
     core: bool = False

@@ -105,7 +105,7 @@ async def _converse(
     ):
         log_since = deployment.log_since if deployment else lambda _: None
         stage = Stage(target, client, metrics, ledger, profile=orders.profile, log_since=log_since)
-        for phase, asks, scenarios, at_most in _phases(chosen, orders.concurrency or target.slots):
+        for phase, asks, scenarios, at_most in _phases(chosen, orders.concurrency or target.slots, target.batch_invariant):
             if not asks and not scenarios:
                 continue
             orders.progress(f"{phase}: {len(asks) + len(scenarios)} to ask")
@@ -122,14 +122,18 @@ ALIVE = chat("alive", "1+1=?", max_tokens=4)  # a good request: is the server st
 Phase = tuple[str, list[Ask], list[Scenario], int]
 
 
-def _phases(chosen: Selection, slots: int) -> Iterable[Phase]:
-    """Thinking on and off are never mixed; what must be alone comes before the crowd, what may disturb comes last."""
+def _phases(chosen: Selection, slots: int, batch_invariant: bool) -> Iterable[Phase]:
+    """Thinking on and off are never mixed; what must be alone comes before the crowd, what may disturb comes last.
+
+    What is alone only for its wording joins the crowd of a target whose answers don't depend on the batch.
+    """
 
     def asks(thinks: bool, alone: bool) -> list[Ask]:
         return [a for a in chosen.asks if not a.disruptive and a.alone == alone and a.thinks == thinks]
 
     def scenes(thinks: bool, alone: bool) -> list[Scenario]:
-        return [s for s in chosen.scenarios if not s.disruptive and s.alone == alone and s.thinks == thinks]
+        calm = [s for s in chosen.scenarios if not s.disruptive and s.thinks == thinks]
+        return [s for s in calm if (s.alone and not (s.wording and batch_invariant)) == alone]
 
     for thinks, label in ((False, "thinking off"), (True, "thinking on")):
         yield f"{label}, alone", asks(thinks, True), [], 1

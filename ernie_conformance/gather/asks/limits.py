@@ -139,8 +139,8 @@ async def _context(stage: Stage) -> dict[str, Any]:
 
 
 SCENARIOS = (
-    Scenario("stops", _stops, makes=("stop-fifth",)),
-    Scenario("stop-in-thought", _stop_in_thought, needs=("reasoning",), thinks=True),
+    Scenario("stops", _stops, makes=("stop-fifth",), wording=True),
+    Scenario("stop-in-thought", _stop_in_thought, needs=("reasoning",), thinks=True, wording=True),
     Scenario(
         "context",
         _context,

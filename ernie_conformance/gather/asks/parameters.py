@@ -157,9 +157,9 @@ async def _alone(stage: Stage, asks: list[Ask]) -> dict[str, Any]:
 
 
 SCENARIOS = (
-    Scenario("greedy", lambda stage: _alone(stage, AGAIN)),
-    Scenario("seeds", lambda stage: _alone(stage, SEEDED), needs=("seed",)),
-    Scenario("penalties", lambda stage: _alone(stage, PENALISED)),
+    Scenario("greedy", lambda stage: _alone(stage, AGAIN), wording=True),
+    Scenario("seeds", lambda stage: _alone(stage, SEEDED), needs=("seed",), wording=True),
+    Scenario("penalties", lambda stage: _alone(stage, PENALISED), wording=True),
 )
 ASKS = (
     TUTORIAL_CALL,

@@ -52,6 +52,6 @@ ASKS = (
     chat("reason-budget", INTRODUCE, thinking=True, max_tokens=200, needs=("reasoning",), **SHORT_THOUGHT),
 )
 SCENARIOS = (
-    Scenario("reason-twins", lambda stage: one_by_one(stage, PAIRS), needs=("reasoning",), thinks=True),
+    Scenario("reason-twins", lambda stage: one_by_one(stage, PAIRS), needs=("reasoning",), thinks=True, wording=True),
     Scenario("mixed-thinking", _mixed, needs=("reasoning", "thinking-switch")),
 )

@@ -32,8 +32,8 @@ async def one_by_one(stage: Stage, asks: tuple[Ask, ...]) -> dict[str, Any]:
 
 
 SCENARIOS = (
-    Scenario("twins", lambda stage: one_by_one(stage, PAIRS)),
-    Scenario("twins-with-tools", lambda stage: one_by_one(stage, WITH_TOOLS), needs=("tools",)),
-    Scenario("twins-with-logprobs", lambda stage: one_by_one(stage, WITH_LOGPROBS), needs=("logprobs",)),
+    Scenario("twins", lambda stage: one_by_one(stage, PAIRS), wording=True),
+    Scenario("twins-with-tools", lambda stage: one_by_one(stage, WITH_TOOLS), needs=("tools",), wording=True),
+    Scenario("twins-with-logprobs", lambda stage: one_by_one(stage, WITH_LOGPROBS), needs=("logprobs",), wording=True),
 )
 ASKS = (completion("echo-fidelity", KEEP, echo=True, max_tokens=4, needs=("echo",)),)

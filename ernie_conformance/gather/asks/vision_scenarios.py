@@ -174,7 +174,7 @@ async def _unreachable(stage: Stage) -> dict[str, Any]:
 
 
 SCENARIOS = (
-    Scenario("vision-again", _asked_again, VISION),
+    Scenario("vision-again", _asked_again, VISION, wording=True),
     Scenario("vision-files", _files, VISION, alone=False),
     Scenario("vision-loopback", _loopback, VISION, alone=False),
     Scenario("vision-unreachable", _unreachable, VISION, disruptive=True),
