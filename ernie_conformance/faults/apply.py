@@ -35,8 +35,12 @@ def _merged(pieces: Iterable[Piece]) -> list[Piece]:
     return merged
 
 
+def _seen(exchange: Exchange) -> tuple[object, ...]:
+    return exchange.status, exchange.headers, exchange.error, _merged(exchange.pieces)
+
+
 def rewritten(fault: Rewrite, exchange: Exchange) -> Exchange:
-    """One exchange as the fault's edit leaves it; itself where the fault doesn't apply or nothing came."""
+    """One exchange as the fault's edit leaves it; itself, with what the judge made of it, where that changes nothing."""
     if exchange.status is None or not fault.where(exchange.request):
         return exchange
     response = Response(exchange.status, exchange.headers, exchange.pieces)
@@ -45,7 +49,7 @@ def rewritten(fault: Rewrite, exchange: Exchange) -> Exchange:
     except Cut:
         return replace(exchange, status=None, headers=(), pieces=(), error=BROKEN)
     pieces, cut = _read(response.pieces)
-    return replace(
+    changed = replace(
         exchange,
         status=response.status,
         headers=response.headers,
@@ -53,6 +57,7 @@ def rewritten(fault: Rewrite, exchange: Exchange) -> Exchange:
         error=BROKEN if cut else exchange.error,
         seconds=max(exchange.seconds, pieces[-1][0]) if pieces else exchange.seconds,
     )
+    return exchange if _seen(changed) == _seen(exchange) else changed
 
 
 def apply(fault: Rewrite, evidence: Evidence) -> Evidence:
@@ -60,10 +65,6 @@ def apply(fault: Rewrite, evidence: Evidence) -> Evidence:
     return evidence.replaced(rewritten(fault, exchange) for exchange in evidence.exchanges.values())
 
 
-def _seen(exchange: Exchange) -> tuple[object, ...]:
-    return exchange.status, exchange.headers, exchange.error, _merged(exchange.pieces)
-
-
 def touched(before: Evidence, after: Evidence) -> list[str]:
     """The names of the exchanges whose bytes, times or head a fault changed: none, and it can't be seen at all."""
-    return [name for name, exchange in before.exchanges.items() if _seen(after.exchanges[name]) != _seen(exchange)]
+    return [name for name, exchange in before.exchanges.items() if after.exchanges[name] is not exchange]

@@ -12,6 +12,7 @@ import inspect
 import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from ernie_conformance.judge.outcome import Blocked, NotAsked, NotTestable, Outcome
@@ -177,6 +178,7 @@ class Signature:
         return [name.replace("_", "-") for name in self.names if name not in known]
 
 
+@cache
 def signature_of(check: Callable[..., None]) -> Signature:
     """Read a test's parameters. Raises TypeError for a test that quantifies twice or lacks a usable annotation."""
     hints = typing.get_type_hints(check)

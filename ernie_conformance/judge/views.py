@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 from ernie_conformance.judge.outcome import Blocked
@@ -248,14 +250,14 @@ class EventStream:
     def done_marks(self) -> int:
         return len(self.decoded.events) - len(self.payloads)
 
+    @cached_property
+    def _piece_ends(self) -> list[int]:
+        return list(accumulate(len(piece) for _, piece in self.exchange.pieces))
+
     def arrival(self, end: int) -> float:
         """Seconds after sending at which byte `end`-1 of the body had arrived."""
-        position = 0
-        for at, piece in self.exchange.pieces:
-            position += len(piece)
-            if position >= end:
-                return at
-        return self.exchange.seconds
+        place = bisect_left(self._piece_ends, end)
+        return self.exchange.pieces[place][0] if place < len(self._piece_ends) else self.exchange.seconds
 
 
 class Stream(Reply):
@@ -264,6 +266,7 @@ class Stream(Reply):
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
         self.events = EventStream(exchange)
+        self._texts: dict[tuple[int, str], str] = {}
         self.chunks = list(self._chunks())
         if not self.chunks:
             raise Blocked(PAYLOAD, f"{exchange.name}: the stream has no chunk", exchange)
@@ -286,18 +289,34 @@ class Stream(Reply):
         """Every delta of every choice, in order."""
         return [Piece(chunk, choice) for chunk in self.chunks for choice in chunk.choices]
 
+    @cached_property
+    def _by_index(self) -> dict[Any, list[Piece]]:
+        found: dict[Any, list[Piece]] = {}
+        for piece in self.pieces:
+            index = piece.choice.get("index")
+            found.setdefault(index if type(index) is int else None, []).append(piece)
+        return found
+
     def pieces_of(self, index: int) -> list[Piece]:
-        return [piece for piece in self.pieces if piece.choice.get("index") == index]
+        return self._by_index.get(index, [])
+
+    def _joined(self, index: int, channel: str, what: str) -> str:
+        """One channel of one choice put together, once."""
+        if (index, channel) not in self._texts:
+            owner = self.shape_owner
+            pieces = self.pieces_of(index)
+            self._texts[index, channel] = "".join(_text(getattr(p, channel), what, owner, self) for p in pieces)
+        return self._texts[index, channel]
 
     @cached_property
     def indices(self) -> list[int]:
-        return sorted({p.choice["index"] for p in self.pieces if type(p.choice.get("index")) is int})
+        return sorted(index for index in self._by_index if index is not None)
 
     def content_of(self, index: int) -> str:
-        return "".join(_text(p.content, "delta.content", self.shape_owner, self) for p in self.pieces_of(index))
+        return self._joined(index, "content", "delta.content")
 
     def reasoning_of(self, index: int) -> str:
-        return "".join(_text(p.reasoning, "delta.reasoning_content", self.shape_owner, self) for p in self.pieces_of(index))
+        return self._joined(index, "reasoning", "delta.reasoning_content")
 
     def finish_of(self, index: int) -> Any:
         """The last finish_reason sent for a choice, None when none came."""

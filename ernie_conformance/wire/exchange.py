@@ -29,12 +29,15 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return keys
 
 
+_STRICT = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+
+
 def strict_json(text: str | bytes) -> Any:
     """`text` as JSON per RFC 8259. Raises NotJson for what lenient parsers let through (NaN, duplicate keys, bad UTF-8)."""
     try:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
-        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_duplicates)
+        return _STRICT.decode(text)
     except NotJson:
         raise
     except (ValueError, RecursionError) as error:
