@@ -126,7 +126,9 @@ def is_short(exchange: Exchange) -> None:
 
 
 def says_whose_fault(exchange: Exchange) -> None:
-    """The status doesn't send the client to log in or to try again. Raises Broken."""
+    """The status doesn't send the client to log in or to try again. Raises Broken; NotAsked where the key was at fault."""
+    if exchange.notes.get("scenario") == "keys":
+        raise NotAsked(f"{exchange.name} is refused for its key")
     status = answered(exchange)
     expect(status not in MISLEADING, f"{exchange.name}: status {status} for a request that is itself wrong", exchange)
 
