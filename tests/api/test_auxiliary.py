@@ -33,8 +33,8 @@ def test_a_listed_model_has_an_address(model_list: Scene) -> None:
 
 
 @row("AUX-005")
-def test_an_unknown_model_is_not_found(model_unknown: Exchange) -> None:
-    rules.is_not_found(model_unknown)
+def test_an_unknown_model_is_not_found(model_unlisted: Exchange) -> None:
+    rules.is_not_found(model_unlisted)
 
 
 @row("AUX-006")

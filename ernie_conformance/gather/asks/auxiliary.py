@@ -45,7 +45,7 @@ async def _models(stage: Stage) -> dict[str, Any]:
     if first:
         await stage.send(get("model-listed", f"/v1/models/{quote(first, safe='')}", expects=ANY))
         await stage.send(Ask("model-asked", {**HELLO, "model": first}, expects=ANY))
-    await stage.send(get("model-unknown", "/v1/models/no-such-model", expects=REFUSAL))
+    await stage.send(get("model-unlisted", "/v1/models/no-such-model", expects=REFUSAL))
     return {"first": first}
 
 
@@ -112,7 +112,7 @@ SCENARIOS = (
         _models,
         needs=("models",),
         alone=False,
-        makes=("models", "model-listed", "model-asked", "model-unknown"),
+        makes=("models", "model-listed", "model-asked", "model-unlisted"),
     ),
     Scenario("metered", _metered, needs=("metrics",), makes=("metrics-before",)),
     Scenario("keys", _keys, needs=("api-key",), makes=("key-right", "key-wrong", "key-empty", "key-missing")),
