@@ -8,6 +8,7 @@ from ernie_conformance.judge.judge import for_each
 from ernie_conformance.judge.rows import row
 from ernie_conformance.judge.rules import logprobs
 from ernie_conformance.judge.rules import parameters as rules
+from ernie_conformance.judge.rules.errors import is_taken_or_refused
 from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import Answer, Reply, Stream, view
 from ernie_conformance.wire.evidence import Evidence
@@ -34,8 +35,8 @@ def test_each_of_the_tutorials_parameters_works_alone(alone: Reply) -> None:
 
 
 @row("PARAM-003")
-def test_the_model_may_be_left_out(param_no_model: Exchange, plain: Exchange) -> None:
-    rules.is_taken(param_no_model, plain)
+def test_a_request_without_a_model_is_answered_or_refused(param_no_model: Exchange) -> None:
+    is_taken_or_refused(param_no_model)
 
 
 @row("PARAM-004")

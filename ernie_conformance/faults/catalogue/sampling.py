@@ -273,9 +273,9 @@ FAULTS: tuple[Fault, ...] = (
     rewrite(
         "own-model-required",
         "PARAM-003",
-        refused(422, "model: field required"),
+        refused(500, "'NoneType' object has no attribute 'lower'"),
         where=where.both(where.chat, lambda request: bool(request.json) and "model" not in request.json),
-        title="the model can't be left out",
+        title="a missing model breaks the server",
         severity="low",
     ),
     rewrite(
