@@ -17,7 +17,7 @@ from ernie_conformance.judge.outcome import Blocked, Broken, Inconclusive, NotAs
 from ernie_conformance.judge.rows import Row, load_rows
 from ernie_conformance.judge.subjects import TRAFFIC, Subjects, calls
 from ernie_conformance.judge.verdicts import Finding, Ruling
-from ernie_conformance.judge.waivers import Waiver
+from ernie_conformance.judge.waivers import Waiver, accepts, covering
 from ernie_conformance.paths import ROOT, TESTS
 from ernie_conformance.tables import UsageError
 from ernie_conformance.targets import Target
@@ -36,7 +36,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Terms:
-    """On what terms evidence is judged. `accepted` are rows whose risk the operator accepts in the open."""
+    """On what terms evidence is judged. `accepted` are risks that the operator accepts in the open: ROW or ROW:PATTERN."""
 
     target: Target
     profile: str = "release"
@@ -125,8 +125,9 @@ def _ruling(case: Case, endings: list[Outcome], asked: int, terms: Terms) -> Rul
 
 
 def _finding(row: Row, outcome: Outcome, terms: Terms) -> Finding:
-    waiver = next((w for w in terms.waivers if w.covers(row.id, outcome.exchanges)), None)
-    waived = "accepted risk" if row.id in terms.accepted else waiver.reason if waiver else ""
+    waivers = covering(terms.waivers, row.id, outcome.exchanges)
+    accepted = accepts(terms.accepted, row.id, outcome.exchanges)
+    waived = "accepted risk" if accepted else waivers[0].reason if waivers else ""
     by = outcome.by if isinstance(outcome, Blocked) else ""
     return Finding(outcome.detail, outcome.exchanges, by, waived if isinstance(outcome, (Broken, Warned)) else "")
 

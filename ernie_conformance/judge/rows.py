@@ -34,7 +34,8 @@ class Row:
     needs: tuple[str, ...] = ()
     disruptive: bool = False
     smoke: bool = False  # asked in the profile that answers in half a minute
-    security: bool = False  # can't be waived, only accepted in the open
+    security: bool = False  # a hole: it can't be waived, only accepted in the open
+    hang: bool = False  # a breach leaves clients or the whole server hanging: not waivable either
     unobservable: str = ""  # why no test can see it from outside
 
 

@@ -7,10 +7,10 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from ernie_conformance.judge.judge import Terms, judge
+from ernie_conformance.judge.judge import judge
 from ernie_conformance.report.terminal import summary_lines
 from ernie_conformance.report.verdict import Run, verdict_of
-from ernie_conformance.suite.settings import recorded_target
+from ernie_conformance.suite.settings import recorded_target, terms_of
 from ernie_conformance.targets import load_target
 from ernie_conformance.wire.evidence import read_evidence
 
@@ -21,6 +21,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     parser.add_argument("--target", help="judge as this target (default: the one in the file, or the tutorial's)")
     parser.add_argument("--profile", choices=("release", "strict", "smoke"), default="release")
+    parser.add_argument("--waivers", metavar="FILE", help="known deviations, instead of the target's")
+    parser.add_argument(
+        "--accept-risk", default="", metavar="IDS", help="breaches accepted in the open, by commas: ROW or ROW:EXCHANGE"
+    )
     parser.add_argument("--lang", choices=("en", "zh"), default="en")
     parser.add_argument("--json", action="store_true", help="print the verdicts as a JSON list")
     options = parser.parse_args(arguments)
@@ -28,7 +32,7 @@ def main(arguments: list[str]) -> int:
     for path in options.files:
         evidence = read_evidence(path)
         target = replace(load_target(options.target), kind="replay") if options.target else recorded_target(evidence)
-        terms = Terms(replace(target, disruptive=True), options.profile)
+        terms = terms_of(replace(target, disruptive=True), options.profile, options.waivers, options.accept_risk)
         verdict = verdict_of(Run(terms, judge(evidence, terms), evidence, narrowed=not evidence.complete))
         verdicts.append(verdict)
         if not options.json:

@@ -63,7 +63,7 @@ def verdict_of(run: Run) -> dict[str, Any]:
     target, terms = run.terms.target, run.terms
     rows = row_verdicts(run.rulings, run.narrowed)
     today = datetime.date.today()
-    problems = waiver_problems(terms.waivers, run.rulings, today)
+    problems = waiver_problems(terms.waivers, run.rulings, today, run.evidence.exchanges)
     if run.interrupted:
         problems.append("the run was interrupted")
     parts = part_states(rows)
@@ -88,7 +88,7 @@ def verdict_of(run: Run) -> dict[str, Any]:
         "requests": len(run.evidence.exchanges),
         "completion_tokens": completion_tokens(run.evidence),
         "accepted_risks": sorted(terms.accepted),
-        "waivers": [_waiver(*pair) for pair in waiver_states(terms.waivers, run.rulings, today)],
+        "waivers": [_waiver(*pair) for pair in waiver_states(terms.waivers, run.rulings, today, run.evidence.exchanges)],
         "problems": problems,
         "counts": _counts([row.verdict for row in rows]),
         "rows": [row.as_record() for row in sorted(rows, key=_place)],

@@ -43,7 +43,7 @@ OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("--replay", {"metavar": "FILE", "help": "judge an evidence file again, with no server"}),
     ("--waivers", {"metavar": "FILE", "help": "known deviations, instead of the target's"}),
-    ("--accept-risk", {"default": "", "metavar": "IDS", "help": "rows whose breach you accept in the open, by commas"}),
+    ("--accept-risk", {"default": "", "metavar": "IDS", "help": "breaches that you accept in the open, by commas: ROW or ROW:EXCHANGE"}),
     ("--disruptive", {"action": "store_true", "help": "put to an attached server what may hang or kill it"}),
     ("--reference-speed", {"default": "gate", "choices": SPEEDS, "help": "how fast the reference server speaks"}),
     ("--concurrency", {"type": int, "metavar": "N", "help": "requests side by side (default: the target's slots)"}),
@@ -83,12 +83,7 @@ def read_settings(config: pytest.Config) -> Settings:
         server_python = option("--server-python") or _other_python()
         recorded = read_evidence(Path(option("--replay"))) if option("--replay") else None
         target = _target(option, recorded, server_python)
-        rows = load_rows()
-        accepted = frozenset(filter(None, re.split(r"[,\s]+", option("--accept-risk"))))
-        if unknown := sorted(accepted - set(rows)):
-            raise UsageError(f"--accept-risk names {', '.join(unknown)}, which is no row; see rows/")
-        paths = (Path(option("--waivers")),) if option("--waivers") else target.waivers
-        terms = Terms(target, option("--profile"), tuple(load_waivers(paths, rows, target.version)), accepted)
+        terms = terms_of(target, option("--profile"), option("--waivers"), option("--accept-risk"))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     return Settings(
@@ -104,6 +99,19 @@ def read_settings(config: pytest.Config) -> Settings:
         recorded=recorded,
         chosen_by_default=option("--target") == "auto",
     )
+
+
+def terms_of(target: Target, profile: str, waivers: str | None, accept_risk: str) -> Terms:
+    """On what terms `target` is judged. `waivers` is a file instead of the target's own; `accept_risk` as the option.
+
+    Raises UsageError.
+    """
+    rows = load_rows()
+    accepted = frozenset(filter(None, re.split(r"[,\s]+", accept_risk)))
+    if unknown := sorted(one for one in accepted if one.partition(":")[0] not in rows):
+        raise UsageError(f"--accept-risk names {', '.join(unknown)}, which is no row; see rows/")
+    paths = (Path(waivers),) if waivers else target.waivers
+    return Terms(target, profile, tuple(load_waivers(paths, rows, target.version)), accepted)
 
 
 def language_of(environment: dict[str, str]) -> str:
