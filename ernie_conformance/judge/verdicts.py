@@ -73,7 +73,9 @@ class RowVerdict:
 
     @property
     def deciding(self) -> Ruling:
-        return next(r for r in self.rulings if r.verdict == self.verdict or self.verdict == ERROR)
+        """The first ruling of this verdict; the blocked one where nobody owns what blocks it."""
+        own = [r for r in self.rulings if r.verdict == self.verdict]
+        return (own or [r for r in self.rulings if r.verdict == BLOCKED])[0]
 
     def as_record(self) -> dict[str, Any]:
         row, ruling = self.row, self.deciding

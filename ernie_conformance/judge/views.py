@@ -15,7 +15,7 @@ from ernie_conformance.wire.exchange import Exchange, NotJson, strict_json
 
 # The rows that own an unusable exchange.
 TRANSPORT, STATUS, JSON_BODY, EVENT_STREAM, PAYLOAD = "WIRE-001", "WIRE-002", "WIRE-003", "SSE-001", "SSE-003"
-STREAM_ERROR = "STREAM-003"
+STREAM_ERROR, STREAM_INDEX, ERROR_WITH_200 = "STREAM-003", "STREAM-009", "ERR-003"
 ANSWER_SHAPE, CHUNK_SHAPE, STREAM_USAGE = "SCHEMA-001", "STREAM-001", "STREAM-010"
 COMPLETION_SHAPE, COMPLETION_CHUNK, COMPLETION_USAGE = "COMP-001", "COMP-002", "COMP-004"
 
@@ -54,6 +54,11 @@ class Reply:
 
     @property
     def indices(self) -> list[int]:
+        raise NotImplementedError
+
+    @property
+    def numbers(self) -> list[int]:
+        """The indices that stand in it, sorted, whether right or wrong."""
         raise NotImplementedError
 
     def content_of(self, index: int) -> str:
@@ -105,6 +110,8 @@ class Reply:
         value = self.usage.get(name) if isinstance(self.usage, dict) else None
         if type(value) is not int:
             raise Blocked(self.usage_owner, f"{self.name}: usage.{name} is {value!r}, not a whole number", self)
+        if value < 0:
+            raise Blocked(self.usage_owner, f"{self.name}: usage.{name} is {value}", self)
         return value
 
 
@@ -127,6 +134,8 @@ class Answer(Reply):
             raise Blocked(JSON_BODY, f"{exchange.name}: the body is not JSON: {error}", exchange) from error
         if not isinstance(data, dict):
             raise Blocked(self.shape_owner, f"{exchange.name}: the body is {type(data).__name__}, not an object", exchange)
+        if data.get("error") is not None and "choices" not in data:
+            raise Blocked(ERROR_WITH_200, f"{exchange.name}: status 200 with an error", exchange)
         self.data: dict[str, Any] = data
 
     def _shape(self, held: bool, detail: str) -> None:
@@ -146,6 +155,11 @@ class Answer(Reply):
     def indices(self) -> list[int]:
         return list(self.choices)
 
+    @property
+    def numbers(self) -> list[int]:
+        """An index that two choices have stands twice."""
+        return sorted(choice["index"] for choice in self.data["choices"]) if self.choices else []
+
     def choice(self, index: int) -> dict[str, Any]:
         self._shape(index in self.choices, f"there is no choice {index}")
         return self.choices[index]
@@ -159,7 +173,8 @@ class Answer(Reply):
     def content_of(self, index: int) -> str:
         if not self.is_chat:
             return _text(self.choice(index).get("text"), "text", self.shape_owner, self)
-        return _text(self.message(index).get("content"), "content", self.shape_owner, self)
+        self._shape("content" in self.message(index), f"the message of choice {index} has no content")
+        return _text(self.message(index)["content"], "content", self.shape_owner, self)
 
     def reasoning_of(self, index: int) -> str:
         holder = self.message(index) if self.is_chat else self.choice(index)
@@ -298,7 +313,7 @@ class Stream(Reply):
         return found
 
     def pieces_of(self, index: int) -> list[Piece]:
-        return self._by_index.get(index, [])
+        return self._by_index.get(index, []) if self.indices else []
 
     def _joined(self, index: int, channel: str, what: str) -> str:
         """One channel of one choice put together, once."""
@@ -309,8 +324,17 @@ class Stream(Reply):
         return self._texts[index, channel]
 
     @cached_property
-    def indices(self) -> list[int]:
+    def numbers(self) -> list[int]:
         return sorted(index for index in self._by_index if index is not None)
+
+    @cached_property
+    def indices(self) -> list[int]:
+        """The choices. Raises Blocked when a chat stream has others than those asked for: whose is their text?"""
+        most = self.asked.get("n") or 1
+        wrong = [index for index in self.numbers if self.is_chat and type(most) is int and not 0 <= index < most]
+        if wrong:
+            raise Blocked(STREAM_INDEX, f"{self.name}: indices {wrong[:5]} where n is {most}", self)
+        return self.numbers
 
     def content_of(self, index: int) -> str:
         return self._joined(index, "content", "delta.content")

@@ -33,6 +33,21 @@ def test_done_comes_once_and_last(event_stream: EventStream) -> None:
     rules.ends_with_done(event_stream)
 
 
+@row("SSE-005")
+def test_no_line_ends_with_a_bare_cr(event_stream: EventStream) -> None:
+    rules.ends_lines_with_lf(event_stream)
+
+
+@row("SSE-006")
+def test_events_have_no_names(event_stream: EventStream) -> None:
+    rules.has_no_names(event_stream)
+
+
+@row("SSE-007")
+def test_nothing_follows_done(event_stream: EventStream) -> None:
+    rules.ends_with_its_mark(event_stream)
+
+
 @row("STREAM-001")
 def test_every_chunk_has_the_fields_that_clients_read(stream: Stream) -> None:
     rules.conforms(stream, "compat/chat.completion.chunk")
@@ -77,7 +92,7 @@ def test_every_chunk_carries_the_same_created_and_model(stream: Stream) -> None:
 @row("STREAM-009")
 def test_an_index_names_a_choice(stream: Stream) -> None:
     most = stream.asked.get("n") or 1
-    wrong = [index for index in stream.indices if not 0 <= index < most]
+    wrong = [index for index in stream.numbers if not 0 <= index < most]
     expect(not wrong, f"{stream.name}: indices {wrong[:5]} where n is {most}", stream)
 
 
@@ -123,3 +138,8 @@ def test_counted_tokens_are_seen(stream: Stream) -> None:
     shown = any(piece.delta.get("tool_calls") for piece in stream.pieces) or stream.text
     count = stream.count("completion_tokens")
     expect(bool(shown) or count <= 2, f"{stream.name}: {count} tokens were counted, no text came", stream)
+
+
+@row("STREAM-017")
+def test_the_first_content_is_not_null(stream: Stream) -> None:
+    rules.begins_with_text(stream)

@@ -254,7 +254,7 @@ def test_an_unreachable_picture_is_refused_soon(vision_unreachable: Scene, targe
 
 @row("VIS-053")
 def test_an_unreachable_picture_blocks_nobody(vision_unreachable: Scene) -> None:
-    rules.blocks_nobody(vision_unreachable.note("others"))
+    rules.blocks_nobody(vision_unreachable)
 
 
 @row("VIS-060")

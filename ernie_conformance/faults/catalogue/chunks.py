@@ -77,7 +77,7 @@ FAULTS: tuple[Fault, ...] = (
     rewrite("chunk-id-not-unique", "SCHEMA-004", replies(put("id", "chatcmpl-1"))),
     rewrite("chunk-model-missing", "SCHEMA-005", replies(put("model", None))),
     rewrite("chunk-role-repeated", "STREAM-004", chunks(role_repeated), where=where.chat),
-    rewrite("chunk-content-null-first", "", chunk_at(0, put("choices.*.delta.content", None)), where=where.chat),
+    rewrite("chunk-content-null-first", "STREAM-017", chunk_at(0, put("choices.*.delta.content", None)), where=where.chat),
     rewrite("chunk-created-ms", "SCHEMA-003", replies(change("created", number(lambda seconds: seconds * 1000)))),
     rewrite("chunk-finish-key-absent", "STREAM-002", chunks(interim_finish_gone)),
     rewrite(
@@ -138,7 +138,11 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite("own-index-missing", "SCHEMA-001", answers(drop("choices.*.index")), title="no index", severity="medium"),
     rewrite(
-        "own-created-float", "", replies(change("created", float)), title="created is no whole number", severity="medium"
+        "own-created-float",
+        "SCHEMA-003",
+        replies(change("created", lambda seconds: seconds + 0.25)),
+        title="created is no whole number",
+        severity="medium",
     ),
     rewrite("own-created-text", "SCHEMA-003", replies(change("created", str)), title="created is text", severity="medium"),
     rewrite("own-created-zero", "SCHEMA-003", replies(put("created", 0)), title="created is 1970", severity="medium"),

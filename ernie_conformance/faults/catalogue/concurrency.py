@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from ernie_conformance.faults import where
-from ernie_conformance.faults.edits import answers, chain, chunks, errors, instead, pieces, refused, status
+from ernie_conformance.faults.edits import answers, chain, chunks, instead, pieces, refused, status
 from ernie_conformance.faults.fault import Act, Cut, Fault, Piece, Response, behaviour, rewrite
 from ernie_conformance.faults.objects import change
 from ernie_conformance.faults.visit import Visit
@@ -198,7 +198,7 @@ FAULTS: tuple[Fault, ...] = (
     behaviour("conc-orphan-workers", "", lambda visit: visit.relay(), leaves_child=True),
     behaviour("conc-overload-500", "", _when_full(_overloaded), where=posted),
     behaviour("conc-shutdown-cuts-streams", "", lambda visit: visit.relay(), cuts_on_term=True),
-    rewrite("conc-health-wrong-code", "", errors(status(500)), where=health),
+    rewrite("conc-health-wrong-code", "WIRE-006", status(500), where=health),
     behaviour(
         "own-no-abort-stream",
         "",
@@ -259,7 +259,15 @@ FAULTS: tuple[Fault, ...] = (
     ),
     behaviour("own-health-lies", "", _health_lies, title="health says 200 while nothing is generated", severity="critical"),
     behaviour("own-health-under-load", "", _health_counts_load, title="health says 503 while busy", severity="high"),
-    behaviour("own-health-hangs", "WIRE-001", stall, where=health, title="health never answers", severity="critical"),
+    behaviour(
+        "own-health-hangs",
+        "WIRE-001",
+        stall,
+        where=health,
+        needs=("health",),
+        title="health never answers",
+        severity="critical",
+    ),
     rewrite(
         "own-health-500",
         "AUX-006",

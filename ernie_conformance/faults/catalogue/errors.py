@@ -236,7 +236,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-midstream-message-as-text",
-        "TWIN-003",
+        "TWIN-005",
         before_finish(" Error: the engine died."),
         title="a failure in mid-stream is said as content",
         severity="high",

@@ -185,11 +185,11 @@ FAULTS: tuple[Fault, ...] = (
     question("sse-stream-ignored", "SSE-001", unset("stream", "stream_options")),
     rewrite("sse-wrong-content-type", "SSE-001", header("content-type", "application/json"), where=where.streamed),
     # Uniform CRLF is harmless by the standard; a bare CR is too, but clients that split lines themselves hang on it.
-    rewrite("sse-crlf", "", _ends(b"\r")),
+    rewrite("sse-crlf", "SSE-005", _ends(b"\r")),
     rewrite("sse-done-repeated", "SSE-004", streams(before(first(has_finish), DONE))),
     rewrite("sse-multiline-data", "SSE-003", streams(swap(every(is_chunk), _pretty))),
     # A comment between two events is harmless by the standard; after the end mark nobody reads it any more.
-    rewrite("sse-comment-keepalive", "", streams(after(every(is_done), b": ping\n\n"))),
+    rewrite("sse-comment-keepalive", "SSE-007", streams(after(every(is_done), b": ping\n\n"))),
     rewrite(
         "own-empty-data", "SSE-003", streams(before(third_text, b"data: \n\n")), title="empty data events", severity="high"
     ),
@@ -272,7 +272,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-named-events",
-        "",
+        "SSE-006",
         streams(swap(every(is_chunk), lambda frame: [frame.saying(b"event: chunk\n" + frame.raw)])),
         title="events carry a name, so that EventSource clients don't see them as messages",
         severity="medium",
@@ -288,10 +288,10 @@ FAULTS: tuple[Fault, ...] = (
     rewrite(
         "own-reset-midway", "WIRE-001", streams(_reset), title="connection reset before the finish", severity="critical"
     ),
-    rewrite("own-charset-latin1", "", _latin1, title="streams are declared as Latin-1", severity="medium"),
+    rewrite("own-charset-latin1", "WIRE-005", _latin1, title="streams are declared as Latin-1", severity="medium"),
     rewrite(
         "own-lone-surrogate",
-        "",
+        "STREAM-013",
         streams(
             swap(
                 first(has_answer),

@@ -52,6 +52,8 @@ def no_usage_wanted(request: Any) -> bool:
     return not (isinstance(options, dict) and options.get("include_usage"))
 
 
+FEW = 5  # messages: more are a history
+
 limited = where.either(where.asks("max_tokens"), where.asks("max_completion_tokens"))
 
 FAULTS: tuple[Fault, ...] = (
@@ -151,7 +153,7 @@ FAULTS: tuple[Fault, ...] = (
         replies(recount(prompt=lambda n: min(n, 24))),
         title="prompt_tokens doesn't grow with the history",
         severity="high",
-        where=where.chat,
+        where=lambda request: len(where.messages(request)) > FEW,
     ),
     rewrite(
         "own-usage-choices-not-counted",

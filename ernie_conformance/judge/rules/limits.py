@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ernie_conformance.gather.asks.limits import LENGTHS, UNIT
 from ernie_conformance.judge.outcome import Blocked, NotAsked, expect
+from ernie_conformance.judge.rules.errors import error_document
 from ernie_conformance.judge.rules.text import REPLACEMENT
 from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import STATUS, Answer, Reply, usable, view
@@ -209,6 +210,8 @@ def is_refused(exchange: Exchange) -> None:
     """A 4xx came as one JSON document, no stream. Raises Broken, Blocked when nothing came."""
     if exchange.status is None:
         raise Blocked("WIRE-001", f"{exchange.name}: {exchange.error}", exchange)
+    if exchange.status == 200 and error_document(exchange):
+        raise Blocked("ERR-003", f"{exchange.name}: status 200 with an error", exchange)
     expect(
         400 <= exchange.status < 500, f"{exchange.name}: status {exchange.status}, not 4xx: {exchange.text[:120]}", exchange
     )
@@ -252,7 +255,9 @@ def usable_edge(exchange: Exchange) -> Exchange:
 def was_cached(again: Reply) -> None:
     """cached_tokens of a long prompt that came before are more than 0, and no more than the prompt has. Raises Broken."""
     details = again.usage.get("prompt_tokens_details") if isinstance(again.usage, dict) else None
-    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    if not isinstance(details, dict):
+        raise NotAsked(f"{again.name}: usage gives no details of the prompt")
+    cached = details.get("cached_tokens")
     most = again.count("prompt_tokens")
     right = isinstance(cached, int) and 0 < cached <= most
     expect(right, f"{again.name}: the prompt came just before, cached_tokens is {cached!r} of {most}", again)

@@ -67,7 +67,7 @@ def cover_the_text(reply: Reply) -> None:
     valued = all(_is_number(entry.get("logprob")) for entry in found)
     expect(valued, f"{reply.name}: a log probability has no value: {found[0]!r:.80}", reply)
     joined = b"".join(map(_bytes, found))
-    text = reply.content.rstrip("\ufffd").encode()
+    text = reply.content.rstrip("\ufffd").encode(errors="surrogatepass")
     expect(
         text in joined,
         f"{reply.name}: the tokens join to {joined[:60].decode(errors='replace')!r}…{len(joined)} bytes, "

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ernie_conformance.judge.outcome import Blocked, NotAsked, expect
-from ernie_conformance.judge.views import TRANSPORT, Answer, Reply, usable
+from ernie_conformance.judge.rules.errors import error_document
+from ernie_conformance.judge.views import TRANSPORT, Reply, usable
 from ernie_conformance.wire.evidence import Evidence
 from ernie_conformance.wire.exchange import Exchange
 
@@ -35,6 +36,8 @@ def is_refused(exchange: Exchange, control: Exchange) -> None:
     status = _answered(exchange)
     if status >= 500:
         raise Blocked("ERR-002", f"{exchange.name}: status {status}", exchange)
+    if status == 200 and error_document(exchange):
+        raise Blocked("ERR-003", f"{exchange.name}: status 200 with an error", exchange)
     expect(400 <= status < 500, f"{exchange.name}: an illegal value gets status {status}, a 4xx is owed", exchange)
 
 
@@ -110,8 +113,7 @@ def changes_repetition(plain: Reply, again: Reply, high: Reply) -> None:
 def has_choices(reply: Reply) -> None:
     """Exactly n choices with indices 0 to n-1. Raises Broken."""
     n = reply.asked["n"]
-    listed = [choice["index"] for choice in reply.data.get("choices", ())] if isinstance(reply, Answer) else reply.indices
-    expect(sorted(listed) == list(range(n)), f"{reply.name}: n is {n}, choices have the indices {sorted(listed)}", reply)
+    expect(reply.numbers == list(range(n)), f"{reply.name}: n is {n}, choices have the indices {reply.numbers}", reply)
 
 
 def counts_every_choice(reply: Reply) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ernie_conformance.judge.outcome import NotAsked, expect
 from ernie_conformance.judge.schemas import breach
-from ernie_conformance.judge.views import Chunk, EventStream, Piece, Stream
+from ernie_conformance.judge.views import Chunk, EventStream, Piece, Stream, reasoning_of
 from ernie_conformance.wire import sse
 from ernie_conformance.wire.exchange import NotJson, strict_json
 
@@ -61,6 +62,40 @@ def ends_with_done(stream: EventStream) -> None:
     expect(stream.done_marks == 1, f"{stream.name}: [DONE] came {stream.done_marks} times", stream)
     last = events[-1].data
     expect(last == sse.DONE, f"{stream.name}: the last event is {last[:80]!r}, not [DONE]", stream)
+
+
+BARE_CR = re.compile(rb"\r(?!\n)")
+
+
+def ends_lines_with_lf(stream: EventStream) -> None:
+    """No line ends with CR alone. Raises Broken with its place."""
+    found = BARE_CR.search(stream.exchange.body)
+    expect(found is None, f"{stream.name}: a bare CR ends a line at byte {found.start() if found else 0}", stream)
+
+
+def has_no_names(stream: EventStream) -> None:
+    """Every event goes to the listeners for messages. Raises Broken with the first name."""
+    names = [event.event for event in stream.decoded.events if event.event != "message"]
+    expect(not names, f"{stream.name}: {len(names)} events are named, the first {names[0] if names else ''!r}", stream)
+
+
+def ends_with_its_mark(stream: EventStream) -> None:
+    """No comment follows [DONE]. Raises Broken; NotAsked without [DONE]. Events and loose bytes there have other rows."""
+    ends = [event.span[1] for event in stream.decoded.events if event.data.strip() == sse.DONE]
+    if not ends:
+        raise NotAsked(f"{stream.name} has no [DONE]")
+    rest = stream.exchange.body[ends[-1] :].strip()
+    expect(not rest.startswith(b":"), f"{stream.name}: after [DONE] came the comment {rest[:40]!r}", stream)
+
+
+def begins_with_text(stream: Stream) -> None:
+    """The first delta of a choice has no null content, unless it thinks or the choice calls tools. Raises Broken."""
+    for index in stream.indices:
+        pieces = stream.pieces_of(index)
+        delta = pieces[0].delta
+        null = "content" in delta and delta["content"] is None
+        instead = any(piece.delta.get("tool_calls") for piece in pieces) or reasoning_of(delta) is not None
+        expect(not null or bool(instead), f"{stream.name}: the first delta of choice {index} has content null", stream)
 
 
 def conforms(stream: Stream, schema: str) -> None:

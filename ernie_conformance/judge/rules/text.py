@@ -14,6 +14,7 @@ CONTROL_TOKEN = re.compile(
     r"|<(?:start|end)_of_turn>|<eo[sdt]>"
 )
 REPLACEMENT = "\ufffd"
+HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def channels(reply: Reply) -> list[tuple[str, str]]:
@@ -41,7 +42,7 @@ def has_no(reply: Reply, pattern: re.Pattern[str], what: str) -> None:
 
 
 def is_whole(reply: Reply) -> None:
-    """No channel holds U+FFFD. Raises Broken with the text around it.
+    """No channel holds U+FFFD or half of a surrogate pair. Raises Broken with the text around it.
 
     A limit may fall inside a character: the torn end of an answer that was cut by length is the limit's doing.
     """
@@ -50,6 +51,9 @@ def is_whole(reply: Reply) -> None:
     cut = any(reply.finish_of(index) == "length" for index in reply.indices)
     for name, text in channels(reply):
         text = text.rstrip(REPLACEMENT) if cut else text
+        half = HALF_PAIR.search(text)
+        detail = f"{reply.name}: {name} holds half of a surrogate pair: {_around(text, half.start() if half else 0)}"
+        expect(half is None, detail, reply)
         at = text.find(REPLACEMENT)
         expect(at < 0 or REPLACEMENT in asked_text(reply), f"{reply.name}: {name} holds U+FFFD: {_around(text, at)}", reply)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ernie_conformance.gather.asks.vision_scenarios import FILES, FORMS
+from ernie_conformance.gather.asks.vision_scenarios import FILES, FORMS, HEAD_START
 from ernie_conformance.gather.pictures import ernie_tokens
 from ernie_conformance.judge.outcome import Blocked, Broken, NotTestable, expect
 from ernie_conformance.judge.rules.sight import LARGE_TAKEN, SEVERAL, told
@@ -199,8 +199,15 @@ def gives_up(note: dict[str, Any], patience: float) -> None:
     expect(note["error"] is None and note["status"] is not None and note["status"] >= 400, detail, "unreachable-picture")
 
 
-def blocks_nobody(others: dict[str, dict[str, Any]]) -> None:
-    """Who asks for something else meanwhile is answered. Raises Broken."""
-    for name, note in others.items():
+# Others that are done only when the fetch is given up have waited for it, if that took this long at least.
+LONG_FETCH = 2.0  # seconds
+
+
+def blocks_nobody(unreachable: Scene) -> None:
+    """Who asks for something else meanwhile is answered, and not only after the fetch was given up. Raises Broken."""
+    fetched = unreachable.note("picture")["seconds"] - HEAD_START
+    for name, note in unreachable.note("others").items():
+        late = fetched > LONG_FETCH and note["seconds"] > 0.9 * fetched
+        expect(not late, f"{name}: waited {note['seconds']} s, as long as a picture was fetched", name)
         held = note["error"] is None and note["status"] == 200
         expect(held, f"{name}: while a picture was fetched: {note['error'] or note['status']}", name)
