@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from ernie_conformance.faults import where
-from ernie_conformance.faults.edits import chunks, header, pieces, streams
+from ernie_conformance.faults.edits import bodies, chunks, header, pieces, streams, successes
 from ernie_conformance.faults.fault import Cut, Edit, Fault, Piece, Response, behaviour, question, rewrite
 from ernie_conformance.faults.frames import (
     DONE,
@@ -315,6 +315,22 @@ FAULTS: tuple[Fault, ...] = (
         chunks(change("choices.*.delta.content", text(lambda s: s.replace("\n", "\r\n")))),
         title="line ends inside the text are rewritten in streams",
         severity="high",
+    ),
+    rewrite(
+        "own-answer-cut",
+        "WIRE-003",
+        successes(bodies(lambda body: body[:-1])),
+        where=where.both(where.chat, where.unstreamed),
+        title="the last byte of whole answers is missing",
+        severity="critical",
+    ),
+    rewrite(
+        "own-answer-as-html",
+        "WIRE-004",
+        successes(header("content-type", "text/html; charset=utf-8")),
+        where=where.both(where.chat, where.unstreamed),
+        title="JSON is labelled as HTML",
+        severity="medium",
     ),
     behaviour(
         "own-open-after-done",

@@ -7,7 +7,7 @@ from typing import Any
 
 from ernie_conformance.faults import where
 from ernie_conformance.faults.edits import answers, before_finish, chain, chunks, replies, streams
-from ernie_conformance.faults.fault import Fault, question, rewrite
+from ernie_conformance.faults.fault import Fault, behaviour, question, rewrite
 from ernie_conformance.faults.frames import (
     Frame,
     choices,
@@ -22,6 +22,7 @@ from ernie_conformance.faults.frames import (
 )
 from ernie_conformance.faults.objects import Change, change, put, rename, text
 from ernie_conformance.faults.questions import body, unset
+from ernie_conformance.faults.visit import Visit
 from ernie_conformance.wire.exchange import Request
 
 REASONING, CONTENT = "reasoning_content", "content"
@@ -176,6 +177,14 @@ def _answer_first(frames: Iterator[Frame]) -> Iterator[Frame]:
             yield frame
 
 
+async def _switch_of_the_batch(visit: Visit) -> None:
+    """Whoever comes while others are answered thinks as the first of them was asked to."""
+    if visit.memory.inside == 1:
+        visit.memory.kept["thinks"] = where.thinking(visit.request)
+    switch = {"enable_thinking": visit.memory.kept["thinks"]}
+    await visit.relay(request=body(put("chat_template_kwargs", switch), put("metadata", switch))(visit.request))
+
+
 silent = (change(in_reasoning, lambda _: None), change(in_content, lambda _: ""))
 unthinking = where.both(where.chat, where.lacks(where.thinking))
 thinking = where.both(where.chat, where.thinking)
@@ -320,6 +329,14 @@ FAULTS: tuple[Fault, ...] = (
         replies(change(in_content, lambda _: "")),
         where=thinking,
         title="reasoning comes, but no answer",
+        severity="critical",
+    ),
+    behaviour(
+        "own-switch-of-the-batch",
+        "REASON-017",
+        _switch_of_the_batch,
+        where=where.chat,
+        title="the first request of a batch decides whether all of them think",
         severity="critical",
     ),
 )

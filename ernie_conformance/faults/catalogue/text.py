@@ -9,11 +9,12 @@ from ernie_conformance.faults import where
 from ernie_conformance.faults.edits import answers, asked, chain, chunks, streams
 from ernie_conformance.faults.fault import Edit, Fault, rewrite
 from ernie_conformance.faults.frames import Frame, choices, delta_of, first, has_answer, has_text, swap, text_of, without
-from ernie_conformance.faults.objects import change, text
+from ernie_conformance.faults.objects import change, number, rename, text
 from ernie_conformance.wire.exchange import Request
 
 CHANNELS = "content|reasoning_content"
 WIDE = re.compile(r"[\u4e00-\u9fff\U00010000-\U0010ffff]")
+SWAPPED = {"stop": "length", "length": "stop"}
 RARE = re.compile(r"[\U00010000-\U0010ffff]")
 
 
@@ -66,6 +67,20 @@ def _last_again(frames: Iterator[Frame]) -> Iterator[Frame]:
             if isinstance(said, str) and said:
                 delta["content"] = carried + said
                 carried = said[-1] if WIDE.match(said[-1]) else ""
+        yield frame.holding(chunk) if chunk else frame
+
+
+def _otherwise(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """An answer that begins with Sure begins with Fine: another wording, so another count."""
+    other = False
+    for frame in frames:
+        chunk = frame.chunk or {}
+        if text_of(chunk, "content").startswith("Sure"):
+            other = True
+            change("choices.*.delta.content", text(lambda said: said.replace("Sure", "Fine", 1)))(chunk)
+        if other:
+            change("usage.completion_tokens", number(lambda count: count - 1))(chunk)
+            change("usage.total_tokens", number(lambda count: count - 1))(chunk)
         yield frame.holding(chunk) if chunk else frame
 
 
@@ -179,5 +194,28 @@ FAULTS: tuple[Fault, ...] = (
         in_streams(lambda said: said.replace(" ", "\u2581")),
         title="the tokenizer's space marks stand in the text",
         severity="high",
+    ),
+    rewrite(
+        "own-other-channel-in-streams",
+        "TWIN-001",
+        chunks(rename("choices.*.delta.content", "reasoning_content")),
+        where=where.both(where.chat, where.streamed, where.lacks(where.thinking)),
+        title="streams say in the reasoning what whole answers say in the answer",
+        severity="critical",
+    ),
+    rewrite(
+        "own-other-finish-in-streams",
+        "TWIN-002",
+        chunks(change("choices.*.finish_reason", lambda reason: SWAPPED.get(reason, reason))),
+        title="streams take one finish_reason for the other",
+        severity="high",
+    ),
+    rewrite(
+        "own-other-wording-in-streams",
+        "TWIN-004",
+        streams(_otherwise),
+        where=where.chat,
+        title="streams begin with another word and one token less",
+        severity="low",
     ),
 )

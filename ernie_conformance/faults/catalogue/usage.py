@@ -68,6 +68,14 @@ FAULTS: tuple[Fault, ...] = (
     rewrite("usage-cached-null", "LIMIT-017", replies(put("usage.prompt_tokens_details.cached_tokens", 0))),
     rewrite("usage-dummy-in-interim", "STREAM-010", counted(_dummy_first)),
     rewrite("usage-unrequested", "STREAM-011", streams(last(lambda f: bool(f.chunk), unasked)), where=no_usage_wanted),
+    rewrite(
+        "own-usage-for-empty-options",
+        "STREAM-016",
+        streams(last(lambda f: bool(f.chunk), unasked)),
+        where=lambda request: request.json.get("stream_options") == {},
+        title="empty stream_options count as a wish for usage",
+        severity="low",
+    ),
     rewrite("own-usage-missing", "SCHEMA-001", answers(drop("usage")), title="an answer without usage", severity="high"),
     rewrite("own-usage-null", "SCHEMA-001", answers(put("usage", None)), title="usage is null", severity="high"),
     rewrite(
