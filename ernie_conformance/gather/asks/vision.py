@@ -24,7 +24,7 @@ from ernie_conformance.wire.exchange import ANSWER, ANY
 # Asks for a description, so that two answers coincide only when the model was shown the same.
 QUESTION = "请描述图中各处的颜色和位置。"
 EACH = "请描述每张图片中的颜色位置。"  # of the same price, so that prices compare
-ROOM = 100  # tokens: a description's first sentences, where pictures that differ strongly are told apart
+ROOM = 200  # tokens: enough for a description's first sentences in any tokenizer, where pictures are told apart
 VISION = ("vision",)
 SIDE = 6  # cells of a square picture's side: 168 pixels, 36 tokens of ERNIE's
 SQUARE = (168, 168)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from ernie_conformance.judge.outcome import Blocked, Broken, NotTestable, expect
 from ernie_conformance.judge.rules.sight import LARGE_TAKEN, SEVERAL, told
 from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import STATUS, TRANSPORT, Answer, EventStream, Stream, view
-from ernie_conformance.wire.exchange import ANY, Exchange
+from ernie_conformance.wire.exchange import ANY, Exchange, NotJson
 
 
 def tokens(answer: Answer) -> int:
@@ -156,8 +157,12 @@ _VARIES = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+", re.IGNORECASE)
 
 
 def _gist(exchange: Exchange, path: str) -> tuple[int | None, str]:
-    """Status and text, without the path and what differs from answer to answer."""
-    return exchange.status, _VARIES.sub("#", exchange.text.replace(path, "PATH").replace(path.rpartition("/")[2], "NAME"))
+    """Status and text, without the path, the order of keys and what differs from answer to answer."""
+    try:
+        text = json.dumps(exchange.json, ensure_ascii=False, sort_keys=True)
+    except NotJson:
+        text = exchange.text
+    return exchange.status, _VARIES.sub("#", text.replace(path, "PATH").replace(path.rpartition("/")[2], "NAME"))
 
 
 def opens_no_file(files: Scene, none: Answer) -> None:
@@ -187,7 +192,7 @@ def knocks_nowhere(loopback: Scene) -> None:
 def drops_no_address(loopback: Scene) -> None:
     """A picture at an address that wasn't fetched isn't answered as if it had been seen. Raises Broken."""
     if loopback.notes.get("knocks"):
-        raise Blocked("VIS-051", "the addresses were fetched")
+        raise Blocked("VIS-051", "the addresses were fetched", *loopback.exchanges)
     for exchange in loopback.exchanges.values():
         dropped = exchange.error is None and exchange.status == 200
         expect(not dropped, f"{exchange.name}: answered without the picture: {exchange.text[:120]!r}", exchange)
