@@ -92,7 +92,7 @@ FAULTS: tuple[Fault, ...] = (
     rewrite("finish-stop-reemits", "LIMIT-008", streams(_said_again), where=stopped),
     rewrite(
         "finish-toolcalls-as-stop",
-        "",
+        "TOOL-011",
         chunks(change("choices.*.finish_reason", lambda value: "stop" if value == "tool_calls" else value)),
     ),
     question("finish-max-completion-tokens", "USAGE-004", unset("max_completion_tokens")),

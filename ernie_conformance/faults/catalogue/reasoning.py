@@ -194,7 +194,7 @@ SWITCHES = ("chat_template_kwargs.enable_thinking", "metadata.enable_thinking", 
 
 FAULTS: tuple[Fault, ...] = (
     rewrite("reason-answer-in-reasoning", "REASON-005", replies(moved(CONTENT, REASONING)), where=unthinking),
-    rewrite("reason-toolcall-swallowed", "", replies(holder(_calls_as_text)), where=with_tools),
+    rewrite("reason-toolcall-swallowed", "TOOL-013", replies(holder(_calls_as_text)), where=with_tools),
     rewrite("reason-truncated-in-content", "REASON-011", replies(moved(REASONING, CONTENT)), where=limited),
     rewrite("reason-early-content-as-reasoning", "REASON-014", streams(_early(3)), where=thinking),
     rewrite("reason-field-name", "REASON-006", replies(rename(in_reasoning, "reasoning"))),
@@ -216,7 +216,7 @@ FAULTS: tuple[Fault, ...] = (
     question(
         "reason-enable-noop", "REASON-009", body(put("chat_template_kwargs", {"enable_thinking": False})), where=thinking
     ),
-    rewrite("reason-prose-parsed-as-tool", "", streams(swap(first(has_text), _phantom)), where=with_tools),
+    rewrite("reason-prose-parsed-as-tool", "TOOL-003", streams(swap(first(has_text), _phantom)), where=with_tools),
     rewrite(
         "reason-server-notice-injected", "REASON-013", before_finish("[Reasoning cut: raise max_tokens]"), where=limited
     ),

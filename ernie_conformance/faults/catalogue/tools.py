@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ernie_conformance.faults import where
+from ernie_conformance.faults.catalogue import tools_json
 from ernie_conformance.faults.catalogue.finish import finish
-from ernie_conformance.faults.catalogue.reasoning import CONTENT, REASONING, holder, holders, moved
-from ernie_conformance.faults.edits import answers, before_finish, chain, chunks, refused, replies, streams
+from ernie_conformance.faults.catalogue.reasoning import CONTENT, REASONING, holder, holders
+from ernie_conformance.faults.edits import answers, chain, chunks, errors, refused, replies, streams
 from ernie_conformance.faults.fault import Fault, question, rewrite
 from ernie_conformance.faults.frames import (
     Frame,
@@ -23,7 +24,7 @@ from ernie_conformance.faults.frames import (
     without,
 )
 from ernie_conformance.faults.objects import change, drop, find, put, rename, text
-from ernie_conformance.faults.questions import body, unset
+from ernie_conformance.faults.questions import unset
 from ernie_conformance.wire.exchange import Request
 
 CALLS = f"{holders}.tool_calls"
@@ -31,12 +32,7 @@ DELTA_CALLS = "choices.*.delta.tool_calls"
 ARGUMENTS = f"{CALLS}.*.function.arguments"
 
 with_tools = where.asks("tools")
-with_format = where.asks("response_format")
-either = where.either(with_tools, with_format)
-
-
-def _format(kind: str) -> Callable[[Request], bool]:
-    return lambda request: bool(find(request.json, "response_format.type") == [kind])
+either = where.either(with_tools, tools_json.with_format)
 
 
 def _chosen(*choices: str) -> Callable[[Request], bool]:
@@ -98,43 +94,59 @@ def _parsed(arguments: Any) -> Any:
     return {"value": arguments}
 
 
+def _named_again(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Every delta of a call carries the id and the name of its first one."""
+    heads: dict[Any, tuple[Any, Any]] = {}
+    for frame in frames:
+        chunk = frame.chunk or {}
+        for call in find(chunk, f"{DELTA_CALLS}.*"):
+            function = call.setdefault("function", {})
+            if call.get("id"):
+                heads[call.get("index")] = call["id"], function.get("name")
+            call["id"], function["name"] = heads.get(call.get("index"), (None, None))
+        yield frame.holding(chunk) if has_calls(frame) else frame
+
+
 FAULTS: tuple[Fault, ...] = (
-    rewrite("json-stream-dies-fsm", "", streams(_dies), where=either),
-    rewrite("tool-args-truncated", "", streams(last(_has_arguments, _last_arguments_cut))),
-    rewrite("tool-index-zero", "", chunks(put(f"{DELTA_CALLS}.*.index", 0))),
+    rewrite("json-stream-dies-fsm", "STREAM-005", streams(_dies), where=either),
+    rewrite("tool-args-truncated", "TOOL-006", streams(last(_has_arguments, _last_arguments_cut))),
+    rewrite("tool-index-zero", "TOOL-009", chunks(put(f"{DELTA_CALLS}.*.index", 0))),
     rewrite(
         "json-schema-not-enforced",
-        "",
+        "JSON-001",
         chain(
             answers(change("choices.*.message.content", text(lambda said: said[:8] + said))),
             streams(swap(first(has_answer), _start_again)),
         ),
-        where=with_format,
+        where=tools_json.with_format,
     ),
-    rewrite("tool-args-invalid-json", "", answers(change(ARGUMENTS, text(lambda said: said + '"')))),
-    question("tool-choice-ignored", "", unset("tool_choice")),
-    rewrite("tool-index-missing", "", chunks(drop(f"{DELTA_CALLS}.*.index"))),
-    rewrite("tool-only-reasoning-answer", "", replies(holder(_silent)), where=with_tools),
+    rewrite("tool-args-invalid-json", "TOOL-006", answers(change(ARGUMENTS, text(lambda said: said + '"')))),
+    question("tool-choice-ignored", "TOOL-002", unset("tool_choice")),
+    rewrite("tool-index-missing", "STREAM-001", chunks(drop(f"{DELTA_CALLS}.*.index"))),
+    rewrite("tool-only-reasoning-answer", "TOOL-014", replies(holder(_silent)), where=with_tools),
     rewrite(
         "json-mode-disables-thinking",
-        "",
+        "JSON-004",
         replies(change(f"{holders}.{REASONING}", lambda _: None)),
-        where=where.both(with_format, where.thinking),
+        where=where.both(tools_json.with_format, where.thinking),
     ),
-    rewrite("tool-args-empty-lost", "", replies(change(ARGUMENTS, lambda said: "" if said == "{}" else said))),
+    rewrite("tool-args-empty-lost", "TOOL-015", replies(change(ARGUMENTS, lambda said: "" if said == "{}" else said))),
     rewrite(
         "tool-many-tools-rejected",
-        "",
+        "TOOL-016",
         refused(400, "Invalid JSON: EOF while parsing a value"),
         where=lambda r: len(find(r.json, "tools.*")) > 16,
     ),
     rewrite(
-        "tool-choice-none-rejected", "", refused(400, "When using tool_choice, tools must be set"), where=_chosen("none")
+        "tool-choice-none-rejected",
+        "TOOL-003",
+        refused(400, "When using tool_choice, tools must be set"),
+        where=_chosen("none"),
     ),
-    question("own-tools-ignored", "", unset("tools", "tool_choice"), title="tools are ignored", severity="high"),
+    question("own-tools-ignored", "TOOL-020", unset("tools", "tool_choice"), title="tools are ignored", severity="high"),
     question(
         "own-tool-choice-named-ignored",
-        "",
+        "TOOL-002",
         unset("tool_choice"),
         where=_chosen("named"),
         title="a tool chosen by name is ignored",
@@ -142,7 +154,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-tool-choice-none-ignored",
-        "",
+        "TOOL-003",
         unset("tool_choice"),
         where=_chosen("none"),
         title="tool_choice none still calls",
@@ -150,87 +162,93 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-tool-choice-required-ignored",
-        "",
+        "TOOL-001",
         unset("tool_choice"),
         where=_chosen("required"),
         title="tool_choice required calls nothing",
         severity="high",
     ),
-    rewrite("own-tool-id-missing", "", replies(drop(f"{CALLS}.*.id")), title="calls have no id", severity="high"),
+    rewrite("own-tool-id-missing", "SCHEMA-001", replies(drop(f"{CALLS}.*.id")), title="calls have no id", severity="high"),
     rewrite(
         "own-tool-id-same",
-        "",
+        "TOOL-010",
         replies(change(f"{CALLS}.*.id", lambda _: "call_0")),
         title="all calls have one id",
         severity="high",
     ),
-    rewrite("own-tool-type-missing", "", replies(drop(f"{CALLS}.*.type")), title="calls have no type", severity="medium"),
+    rewrite(
+        "own-tool-type-missing",
+        "SCHEMA-001",
+        replies(drop(f"{CALLS}.*.type")),
+        title="calls have no type",
+        severity="medium",
+    ),
     rewrite(
         "own-tool-name-missing",
-        "",
+        "SCHEMA-001",
         replies(drop(f"{CALLS}.*.function.name")),
         title="calls have no name",
         severity="critical",
     ),
     rewrite(
         "own-tool-name-unknown",
-        "",
+        "TOOL-005",
         replies(change(f"{CALLS}.*.function.name", text(lambda name: f"functions.{name}"))),
         title="calls name a function that wasn't offered",
         severity="high",
     ),
     rewrite(
         "own-tool-args-object",
-        "",
+        "SCHEMA-001",
         answers(change(ARGUMENTS, _parsed)),
         title="arguments are an object instead of text",
         severity="high",
     ),
     rewrite(
         "own-tool-args-quoted-twice",
-        "",
+        "TOOL-006",
         answers(change(ARGUMENTS, text(lambda said: '"' + said.replace('"', '\\"') + '"'))),
         title="arguments are encoded twice",
         severity="high",
     ),
     rewrite(
         "own-tool-args-renamed",
-        "",
+        "SCHEMA-001",
         replies(rename(ARGUMENTS, "parameters")),
         title="arguments are called parameters",
         severity="high",
     ),
     rewrite(
         "own-tool-calls-as-text",
-        "",
+        "TOOL-013",
         replies(holder(_call_then_text)),
         title="the raw call stands in the content too",
         severity="medium",
     ),
     rewrite(
         "own-tool-second-call-lost",
-        "",
-        replies(change(CALLS, _one_call)),
-        title="of parallel calls only the first comes",
+        "TOOL-018",
+        answers(change(CALLS, _one_call)),
+        title="of parallel calls only the first comes whole",
         severity="high",
     ),
     rewrite(
         "own-tool-call-repeated",
-        "",
+        "TOOL-010",
         answers(change(CALLS, _first_call_repeated)),
         title="a call comes twice",
         severity="high",
     ),
     rewrite(
         "own-tool-finish-stop",
-        "",
+        "TOOL-011",
         answers(change("choices.*.finish_reason", lambda v: "stop" if v == "tool_calls" else v)),
         title="whole answers with calls finish with stop",
         severity="high",
     ),
     rewrite(
         "own-tool-finish-always",
-        "",
+        "TOOL-012",
         finish("stop", "tool_calls"),
         where=with_tools,
         title="answers without calls finish with tool_calls",
@@ -238,21 +256,21 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-tool-calls-lost-in-streams",
-        "",
+        "TOOL-014",
         streams(without(lambda f: has_calls(f) and not has_finish(f))),
         title="streams lose the calls",
         severity="critical",
     ),
     rewrite(
         "own-tool-args-repeated",
-        "",
+        "TOOL-006",
         streams(swap(first(_has_arguments), lambda f: [f, f])),
         title="a piece of arguments comes twice",
         severity="critical",
     ),
     rewrite(
         "own-tools-refused-in-streams",
-        "",
+        "WIRE-002",
         refused(400, "tools are not supported with stream"),
         where=where.both(with_tools, where.streamed),
         title="tools and stream exclude each other",
@@ -260,88 +278,49 @@ FAULTS: tuple[Fault, ...] = (
     ),
     rewrite(
         "own-tool-results-refused",
-        "",
+        "CHAT-017",
         refused(400, "role tool is not supported"),
         where=where.has_role("tool"),
         title="tool results are refused",
         severity="high",
     ),
     rewrite(
-        "own-json-fenced",
-        "",
-        chain(
-            answers(change("choices.*.message.content", text(lambda said: f"```json\n{said}\n```"))),
-            streams(
-                swap(first(has_answer), lambda f: [f.saying(f.raw.replace(b'"content":"', b'"content":"```json\\n', 1))])
-            ),
-            before_finish("\n```"),
-        ),
-        where=with_format,
-        title="JSON comes in a Markdown fence",
+        "own-tool-args-of-another",
+        "TOOL-007",
+        answers(change(ARGUMENTS, lambda _: '{"town": 5}')),
+        title="arguments aren't those that the tool has",
         severity="high",
     ),
     rewrite(
-        "own-json-prose",
-        "",
-        answers(change("choices.*.message.content", text(lambda said: f"Here is the JSON: {said}"))),
-        where=with_format,
-        title="prose before the JSON",
+        "own-tool-head-repeated",
+        "TOOL-008",
+        streams(_named_again),
+        title="every piece of a call repeats its id and name",
         severity="high",
     ),
     rewrite(
-        "own-json-in-reasoning",
-        "",
-        replies(moved(CONTENT, REASONING)),
-        where=with_format,
-        title="JSON lands in the reasoning",
+        "own-tool-other-in-streams",
+        "TOOL-017",
+        chunks(change(f"{DELTA_CALLS}.*.function.name", lambda name: "read_clock" if name == "get_weather" else name)),
+        where=_chosen("required"),
+        title="streams call another of the tools",
         severity="high",
     ),
     rewrite(
-        "own-json-cut",
-        "",
-        answers(change("choices.*.message.content", text(lambda said: said[:-1]))),
-        where=with_format,
-        title="the closing brace is missing",
-        severity="high",
+        "own-tool-choice-none-needs-tools",
+        "TOOL-004",
+        refused(400, "When using tool_choice, tools must be set"),
+        where=where.both(_chosen("none"), where.lacks(with_tools)),
+        title="tool_choice none is refused without tools",
+        severity="low",
     ),
     rewrite(
-        "own-json-cut-in-streams",
-        "",
-        streams(last(has_answer, lambda _: [])),
-        where=with_format,
-        title="streams lose the end of the JSON",
-        severity="high",
+        "own-tool-bad-choice-taken",
+        "TOOL-019",
+        errors(tools_json.as_if_right),
+        where=_chosen("sometimes"),
+        title="a tool_choice that doesn't exist is taken",
+        severity="medium",
     ),
-    question(
-        "own-json-schema-ignored",
-        "",
-        unset("response_format"),
-        where=_format("json_schema"),
-        title="json_schema is ignored",
-        severity="high",
-    ),
-    question(
-        "own-json-object-ignored",
-        "",
-        unset("response_format"),
-        where=_format("json_object"),
-        title="json_object is ignored",
-        severity="high",
-    ),
-    question(
-        "own-json-schema-as-object",
-        "",
-        body(put("response_format", {"type": "json_object"})),
-        where=_format("json_schema"),
-        title="json_schema is taken for json_object",
-        severity="high",
-    ),
-    rewrite(
-        "own-json-single-quotes",
-        "",
-        answers(change("choices.*.message.content", text(lambda said: said.replace('"', "'")))),
-        where=with_format,
-        title="JSON with single quotes",
-        severity="high",
-    ),
+    *tools_json.FAULTS,
 )

@@ -1,134 +1,119 @@
-"""Tool calls in every form of tool_choice, the turn after them, and answers that must be JSON."""
+"""Tool calls in every form of tool_choice, and answers that must be JSON."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ernie_conformance.gather.ask import MODEL, NO_THINKING, Ask, both, chat, refused, user
-from ernie_conformance.wire.exchange import ANY
+from ernie_conformance.gather.ask import MODEL, NO_THINKING, Ask, both, chat, user
+from ernie_conformance.wire.exchange import ANY, REFUSAL
 
 
 def tool(name: str, description: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The definition of one function."""
-    empty = {"type": "object", "properties": {}}
-    return {
-        "type": "function",
-        "function": {"name": name, "description": description, "parameters": parameters or empty},
-    }
+    """The definition of one function; its arguments must follow `parameters` (strict)."""
+    empty = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
+    function = {"name": name, "description": description, "strict": True, "parameters": parameters or empty}
+    return {"type": "function", "function": function}
 
 
-# Every argument has a small domain: a weak model under a grammar can't ramble, so that a cut is never its fault.
-WEATHER_ARGUMENTS: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "city": {"type": "string", "enum": ["Beijing", "Paris", "Nairobi"]},
-        "metric": {"type": "boolean"},
-    },
-    "required": ["city", "metric"],
-    "additionalProperties": False,
-}
-WEATHER = tool("get_weather", "Current weather of a city", WEATHER_ARGUMENTS)
-CITY_ONLY: dict[str, Any] = {
-    "type": "object",
-    "properties": {"city": {"type": "string"}},
-    "required": ["city"],
-    "additionalProperties": False,
-}
-FORECAST = tool("get_weather", "Current weather of a city", CITY_ONLY)
+def closed(**properties: Any) -> dict[str, Any]:
+    """The schema of an object with exactly these properties, as strict formats ask for it."""
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+# Every value has a small domain: a weak model under a grammar can't ramble, so that a cut is never its fault.
+CITY = {"type": "string", "enum": ["Beijing", "Paris", "Nairobi"]}
+WEATHER = tool("get_weather", "Current weather of a city", closed(city=CITY, metric={"type": "boolean"}))
+FORECAST = tool("get_forecast", "Weather forecast of a city", closed(city=CITY))
 CLOCK = tool("read_clock", "The time of day")
-MANY = [WEATHER, *(tool(f"tool_{n:02d}", f"Does thing number {n}") for n in range(23))]
+TWO = [CLOCK, WEATHER]
+PURPOSE = "Looks up entry {n} of the harbour register: its vessel, its cargo and who signed for it"
+MANY = [WEATHER, *(tool(f"register_{n:02d}", PURPOSE.format(n=n)) for n in range(19))]
 
 QUESTION = "What is the weather in Beijing, in metric units?"
-TWO_CITIES = 'What is the weather in "Beijing" and what is it in "Paris"? Call get_weather once for each city.'
-NAMED = {"type": "function", "function": {"name": "get_weather"}}
-CLOCK_NAMED = {"type": "function", "function": {"name": "read_clock"}}
+GREETING = "Hello, how are you?"  # nothing in it calls for a tool: only tool_choice does
+TIME = "What time is it?"
+TWO_CITIES = 'What is the forecast for "Beijing" and what is it for "Paris"? Call get_forecast once for each city.'
+# Where no call is allowed, what looks like one is text.
+QUOTED = (
+    'What does this line mean? <tool_call>{"name": "get_weather", "arguments": {"city": "Paris"}}</tool_call> ' + QUESTION
+)
 NEED = ("tools",)
 
 
-def _results(count: int) -> list[dict[str, Any]]:
-    """A conversation whose last message is a tool's result of `count` readings."""
-    call = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Beijing"}'}}
-    return [
-        *user(QUESTION),
-        {"role": "assistant", "content": None, "tool_calls": [call]},
-        {"role": "tool", "tool_call_id": "call_1", "content": "; ".join(f"{n} o'clock: {n + 5} C" for n in range(count))},
-    ]
+def named(function: dict[str, Any]) -> dict[str, Any]:
+    """The tool_choice that names one function."""
+    return {"type": "function", "function": {"name": function["function"]["name"]}}
 
 
-def _bad(name: str, **wrong: Any) -> Ask:
-    """A request with tools that is made illegal in one place; its legal twin is tool-required."""
-    body = {"model": MODEL, "messages": user(QUESTION), "tools": [WEATHER], "max_tokens": 8, **NO_THINKING}
-    return refused(name, {**body, **wrong}, needs=NEED)
-
-
-BAD_TOOLS = (
-    _bad("tool-bad-choice-unknown", tool_choice={"type": "function", "function": {"name": "no_such_tool"}}),
-    _bad("tool-bad-choice-word", tool_choice="sometimes"),
-    _bad("tool-bad-type", tools="get_weather"),
-    _bad("tool-bad-nameless", tools=[{"type": "function", "function": {"description": "no name"}}]),
+CALLED = (
+    *both("tool-required", QUESTION, tools=TWO, tool_choice="required", temperature=0, max_tokens=96, needs=NEED),
+    *both("tool-forced", GREETING, tools=TWO, tool_choice="required", max_tokens=96, needs=NEED),
+    *both("tool-parallel", TWO_CITIES, tools=[FORECAST], tool_choice="required", temperature=0, max_tokens=128, needs=NEED),
 )
+NAMED = (
+    *both("tool-named", TIME, tools=TWO, tool_choice=named(WEATHER), max_tokens=96, needs=NEED),
+    *both("tool-bare", QUESTION, tools=TWO, tool_choice=named(CLOCK), max_tokens=48, needs=NEED),
+)
+THINKING = both(
+    "tool-thinking",
+    QUESTION,
+    thinking=True,
+    tools=TWO,
+    tool_choice="required",
+    max_tokens=300,
+    needs=("tools", "reasoning"),
+)
+UNCALLED = both("tool-none", QUOTED, tools=TWO, tool_choice="none", max_tokens=48, needs=NEED, expects=ANY)
 
-MOOD: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "colour": {"type": "string", "enum": ["red", "green", "blue"]},
-        "sure": {"type": "boolean"},
-        "marks": {"type": "array", "items": {"enum": ["a", "b"]}, "minItems": 1, "maxItems": 2},
-    },
-    "required": ["colour", "sure", "marks"],
-    "additionalProperties": False,
+
+def _wrong(fields: dict[str, Any], wrong: dict[str, Any], need: str, expects: str) -> dict[str, Any]:
+    body = {"model": MODEL, "messages": user(QUESTION), "max_tokens": 8, **NO_THINKING}
+    return {"body": {**body, **fields, **wrong}, "needs": (need,), "expects": expects}
+
+
+_TOOLS: dict[str, Any] = {"tools": TWO, "tool_choice": "auto"}
+# A tool that can't be read is refused everywhere; a choice that fits no tool is only harmful once it is acted upon.
+BAD_TOOLS = {
+    "tool-bad-choice": _wrong(_TOOLS, {"tool_choice": "sometimes"}, "tools", ANY),
+    "tool-bad-name": _wrong(_TOOLS, {"tool_choice": {"type": "function", "function": {"name": "no_such"}}}, "tools", ANY),
+    "tool-bad-type": _wrong(_TOOLS, {"tools": "get_weather"}, "tools", REFUSAL),
+    "tool-bad-nameless": _wrong(_TOOLS, {"tools": [{"type": "function", "function": {}}]}, "tools", REFUSAL),
 }
-SCHEMA = {"type": "json_schema", "json_schema": {"name": "mood", "strict": True, "schema": MOOD}}
-# It doesn't mention JSON: the format must come from the field, not from the words.
-POEM = "Name a colour that you like and say whether you are sure."
-AS_JSON = 'Answer in JSON with the one key "city": which city did I name? "Beijing"'
 
-
-def _bad_format(name: str, wrong: Any) -> Ask:
-    body = {"model": MODEL, "messages": user(POEM), "max_tokens": 8, "response_format": wrong, **NO_THINKING}
-    return refused(name, body, needs=("json",))
-
-
-BAD_FORMATS = (
-    _bad_format("json-bad-type", {"type": "xml"}),
-    _bad_format("json-bad-schema-missing", {"type": "json_schema"}),
-    _bad_format("json-bad-word", "json"),
+MOOD = closed(
+    colour={"type": "string", "enum": ["red", "green", "blue"]},
+    sure={"type": "boolean"},
+    marks={"type": "array", "items": {"type": "string", "enum": ["a", "b"]}, "minItems": 1, "maxItems": 2},
+    place=closed(floor={"type": "integer", "minimum": 1, "maximum": 9}),
 )
+SCHEMA = {"type": "json_schema", "json_schema": {"name": "mood", "strict": True, "schema": MOOD}}
+# It doesn't mention JSON: the format comes from the field, not from the words.
+COLOUR = "Name a colour that you like and say whether you are sure."
+AS_JSON = 'Answer in JSON with the one key "city": which city did I name? "Beijing"'
+SHAPED = both("json-schema", COLOUR, response_format=SCHEMA, max_tokens=128, needs=("json",))
+OBJECTS = both("json-object", AS_JSON, response_format={"type": "json_object"}, max_tokens=96, needs=("json",))
+SHAPED_THINKING = both(
+    "json-thinking", COLOUR, thinking=True, response_format=SCHEMA, max_tokens=400, needs=("json", "reasoning")
+)
+BAD_FORMATS = {
+    "json-bad-type": _wrong({}, {"response_format": {"type": "xml"}}, "json", ANY),
+    "json-bad-schema": _wrong({}, {"response_format": {"type": "json_schema"}}, "json", ANY),
+    "json-bad-word": _wrong({}, {"response_format": "json"}, "json", ANY),
+}
 
 ASKS = (
-    *both(
-        "tool-required", QUESTION, tools=[CLOCK, WEATHER], tool_choice="required", max_tokens=96, needs=NEED, temperature=0
-    ),
-    *both("tool-named", QUESTION, tools=[CLOCK, WEATHER], tool_choice=NAMED, max_tokens=96, needs=NEED, temperature=0),
-    *both("tool-none", QUESTION, tools=[CLOCK, WEATHER], tool_choice="none", max_tokens=48, needs=NEED),
-    *both("tool-auto", QUESTION, tools=[CLOCK, WEATHER], tool_choice="auto", max_tokens=96, needs=NEED),
-    *both("tool-parallel", TWO_CITIES, tools=[FORECAST], max_tokens=160, needs=NEED),
-    *both("tool-empty", "What time is it?", tools=[CLOCK], tool_choice=CLOCK_NAMED, max_tokens=48, needs=NEED),
-    chat("tool-many", QUESTION, tools=MANY, max_tokens=32, needs=NEED, expects=ANY),
-    chat("tool-few", QUESTION, tools=MANY[:1], max_tokens=32, needs=NEED),
-    chat("tool-none-without-tools", "Say hello.", tool_choice="none", max_tokens=16, needs=NEED, expects=ANY),
-    chat("tool-result-short", _results(1), tools=[WEATHER], max_tokens=16, needs=NEED),
-    chat("tool-result-long", _results(20), tools=[WEATHER], max_tokens=16, needs=NEED),
-    *both(
-        "tool-thinking",
-        QUESTION,
-        thinking=True,
-        tools=[CLOCK, WEATHER],
-        tool_choice="required",
-        max_tokens=300,
-        needs=("tools", "reasoning"),
-    ),
-    *BAD_TOOLS,
-    *both("json-schema", POEM, response_format=SCHEMA, max_tokens=96, needs=("json",)),
-    *both("json-object", AS_JSON, response_format={"type": "json_object"}, max_tokens=96, needs=("json",)),
-    chat("json-text", POEM, response_format={"type": "text"}, max_tokens=16, needs=("json",)),
-    *both(
-        "json-thinking",
-        POEM,
-        thinking=True,
-        response_format=SCHEMA,
-        max_tokens=400,
-        needs=("json", "reasoning"),
-    ),
-    *BAD_FORMATS,
+    *CALLED,
+    *NAMED,
+    *THINKING,
+    *UNCALLED,
+    *both("tool-auto", QUESTION, tools=TWO, tool_choice="auto", max_tokens=96, needs=NEED),
+    *both("tool-idle", GREETING, tools=TWO, max_tokens=240, needs=NEED),
+    chat("tool-many", QUESTION, tools=MANY, max_tokens=16, needs=NEED, expects=ANY),
+    chat("tool-few", QUESTION, tools=MANY[:1], max_tokens=16, needs=NEED),
+    chat("tool-none-without-tools", "Say hello.", tool_choice="none", max_tokens=8, needs=NEED, expects=ANY),
+    *(Ask(name, **wrong) for name, wrong in (BAD_TOOLS | BAD_FORMATS).items()),
+    *SHAPED,
+    *OBJECTS,
+    *SHAPED_THINKING,
+    chat("json-text", COLOUR, response_format={"type": "text"}, max_tokens=16, needs=("json",), expects=ANY),
 )
