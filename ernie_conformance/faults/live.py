@@ -35,6 +35,7 @@ ROW_AREAS = {
     "auxiliary": ("auxiliary",),
     "completions": ("auxiliary",),
     "tools": ("tools",),
+    "clients": ("clients",),
 }
 KEY = "sk-of-the-matrix"
 PATIENCE = 120.0  # seconds for one fault: every wait within is bounded by the target's time-outs

@@ -31,7 +31,7 @@ class Client:
     def __init__(self, base_url: str, timeouts: Timeouts, headers: dict[str, str] | None = None) -> None:
         self.base_url = base_url.rstrip("/")
         self.timeouts = timeouts
-        self._headers = {**HEADERS, **(headers or {})}
+        self.headers = {**HEADERS, **(headers or {})}
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(None, connect=timeouts.connect),
             # Servers close idle connections after 5 s (uvicorn, llama.cpp); one that they are just closing isn't used again.
@@ -85,7 +85,7 @@ class Client:
 
     async def _converse(self, request: Request, bounds: Timeouts, taken: _Taken, hang_up: HangUp | None) -> bool:
         """Fill `taken`; False when a kept connection turned out to be closed before any answer."""
-        headers = {**self._headers, **dict(request.headers)}
+        headers = {**self.headers, **dict(request.headers)}
         built = self._http.build_request(request.method, self.base_url + request.path, headers=headers, content=request.body)
         built.extensions["trace"] = taken.trace
         try:

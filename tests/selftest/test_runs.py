@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ def test_a_waiver_covers_a_known_deviation_and_a_stale_one_closes_the_gate(tmp_p
     waivers = tmp_path / "waivers.toml"
     waivers.write_text(
         '[[waiver]]\nrow = "SCHEMA-002"\ncase = "*"\nreason = "no refusal key"\nevidence = "bytes"\nowner = "us"\n'
-        'versions = ">=0"\nadded = 2026-01-01\nexpires = 2999-01-01\n'
+        f'versions = ">=0"\nadded = {date.today()}\nexpires = {date.today() + timedelta(days=30)}\n'
     )
     file = changed(golden, tmp_path / "e.jsonl", lambda piece: piece.replace(b'"refusal":null', b'"extra":null'))
     options = ["-m", "schema", "--report-dir", str(tmp_path), "--waivers", str(waivers)]

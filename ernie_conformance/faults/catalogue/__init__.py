@@ -25,6 +25,7 @@ AREAS = (
     "auxiliary",
     "completions",
     "tools",
+    "clients",
 )
 
 

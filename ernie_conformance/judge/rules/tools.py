@@ -134,8 +134,8 @@ def leaked(reply: Reply) -> str:
 
 
 def has_no_markup(reply: Reply) -> None:
-    """No call is left as markup in the text. Raises Broken."""
-    if not tools_of(reply):
+    """No call is left as markup in the text. Raises Broken; NotAsked where no call is to be read out of it."""
+    if not tools_of(reply) or reply.exchange.request.json.get("tool_choice") == "none":
         raise NotAsked(f"{reply.name} offers no tools")
     expect(not leaked(reply), f"{reply.name}: a call stands in the text: {leaked(reply)!r}", reply)
 
