@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ernie_conformance.faults.fault import Fault
+from ernie_conformance.faults.proxy import injecting
 from ernie_conformance.gather.ask import Ask, Scenario, chat
 from ernie_conformance.gather.budget import budget_of
 from ernie_conformance.gather.catalogue import Selection, select
@@ -33,6 +35,7 @@ class Orders:
     speed: str = "gate"
     profile: str = "release"
     concurrency: int | None = None
+    through: Fault | None = None  # stands between us and the launched server, as its dialect
     progress: Callable[[str], None] = field(default=lambda _: None)
     announce: Callable[[str], None] = field(default=lambda _: None)  # told even where nobody watches
 
@@ -60,9 +63,13 @@ async def gather(target: Target, names: Iterable[str], orders: Orders) -> Eviden
         if target.kind == "attached":
             notes = await _converse(target, None, chosen, ledger, orders)
         else:
-            async with _served(target, orders) as deployment:
+            async with _served(target, orders) as deployment, AsyncExitStack() as between:
                 facts["launch"] = deployment.facts
-                target = replace(target, base_url=deployment.base_url, metrics_url=deployment.metrics_url)
+                urls = deployment.base_url, deployment.metrics_url
+                if orders.through is not None:
+                    injector = await between.enter_async_context(injecting(orders.through, *urls))
+                    urls = injector.base_url, injector.metrics_url
+                target = replace(target, base_url=urls[0], metrics_url=urls[1])
                 notes = await _converse(target, deployment, chosen, ledger, orders)
     except LaunchFailed as failure:
         facts["launch"] = failure.facts

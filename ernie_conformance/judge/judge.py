@@ -120,6 +120,7 @@ def _ruling(case: Case, endings: list[Outcome], asked: int, terms: Terms) -> Rul
         (NotAsked, verdicts.NOT_ASKED),
     ):
         if found[kind]:
+            verdict = verdicts.WAIVED if all(f.waived for f in found[kind]) else verdict
             return Ruling(row, case.test, verdict, found[kind], asked)
     raise AssertionError(f"{case.test} ended without a ruling")
 
@@ -129,7 +130,7 @@ def _finding(row: Row, outcome: Outcome, terms: Terms) -> Finding:
     accepted = accepts(terms.accepted, row.id, outcome.exchanges)
     waived = "accepted risk" if accepted else waivers[0].reason if waivers else ""
     by = outcome.by if isinstance(outcome, Blocked) else ""
-    return Finding(outcome.detail, outcome.exchanges, by, waived if isinstance(outcome, (Broken, Warned)) else "")
+    return Finding(outcome.detail, outcome.exchanges, by, waived if isinstance(outcome, (Broken, Warned, Blocked)) else "")
 
 
 def _red(row: Row, profile: str) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from ernie_conformance import __version__
+from ernie_conformance.faults.dialects import Dialect, dialect
 from ernie_conformance.judge.judge import Terms
 from ernie_conformance.judge.rows import load_rows
 from ernie_conformance.judge.waivers import load_waivers
@@ -43,7 +44,11 @@ OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("--replay", {"metavar": "FILE", "help": "judge an evidence file again, with no server"}),
     ("--waivers", {"metavar": "FILE", "help": "known deviations, instead of the target's"}),
-    ("--accept-risk", {"default": "", "metavar": "IDS", "help": "breaches that you accept in the open, by commas: ROW or ROW:EXCHANGE"}),
+    (
+        "--accept-risk",
+        {"default": "", "metavar": "IDS", "help": "breaches that you accept in the open, by commas: ROW or ROW:EXCHANGE"},
+    ),
+    ("--dialect", {"metavar": "NAME", "help": "let the reference deviate as this engine does, e.g. fastdeploy-2.0"}),
     ("--disruptive", {"action": "store_true", "help": "put to an attached server what may hang or kill it"}),
     ("--reference-speed", {"default": "gate", "choices": SPEEDS, "help": "how fast the reference server speaks"}),
     ("--concurrency", {"type": int, "metavar": "N", "help": "requests side by side (default: the target's slots)"}),
@@ -72,6 +77,7 @@ class Settings:
     speed: str
     concurrency: int | None
     recorded: Evidence | None
+    dialect: Dialect | None
     chosen_by_default: bool
 
 
@@ -83,6 +89,8 @@ def read_settings(config: pytest.Config) -> Settings:
         server_python = option("--server-python") or _other_python()
         recorded = read_evidence(Path(option("--replay"))) if option("--replay") else None
         target = _target(option, recorded, server_python)
+        spoken = dialect(option("--dialect")) if option("--dialect") else None
+        target = as_speaker(target, spoken) if spoken else target
         terms = terms_of(target, option("--profile"), option("--waivers"), option("--accept-risk"))
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
@@ -97,8 +105,18 @@ def read_settings(config: pytest.Config) -> Settings:
         speed=option("--reference-speed"),
         concurrency=option("--concurrency"),
         recorded=recorded,
+        dialect=spoken,
         chosen_by_default=option("--target") == "auto",
     )
+
+
+def as_speaker(target: Target, spoken: Dialect) -> Target:
+    """The reference as the engine whose dialect it speaks: its capabilities, its version, its waivers. Raises UsageError."""
+    if target.kind != "reference":
+        raise UsageError(f"--dialect is for the reference alone, not for {target.name}; add --target reference")
+    engine = load_target(spoken.target)
+    capabilities = target.capabilities & engine.capabilities
+    return replace(target, version=engine.version, capabilities=capabilities, waivers=engine.waivers)
 
 
 def terms_of(target: Target, profile: str, waivers: str | None, accept_risk: str) -> Terms:
