@@ -100,7 +100,8 @@ def problems(found: Sequence[Score], golden: Golden, whole: bool) -> list[str]:
             said.append(f"survives: {one.id} should turn {one.row} red ({_why(one)})")
     if whole:
         killers = {one.row for one in found if one.killed}
-        rows = [row for row in load_rows().values() if row.part == "api" and not row.unobservable]
+        # What breaks a launch is a fake engine's play, no server behind the injector: its rows are proven in the tests.
+        rows = [row for row in load_rows().values() if row.part == "api" and row.area != "launch" and not row.unobservable]
         said += [f"row {row.id} has no killer" for row in rows if row.id not in killers]
     return said
 

@@ -52,7 +52,7 @@ def exchanges(said: str) -> Evidence:
     return Evidence({exchange.name: exchange for exchange in found})
 
 
-@pytest.fixture(params=[HOSTILE, HUGE], ids=["hostile", "10 MB"])
+@pytest.fixture(params=[pytest.param(HOSTILE, id="hostile"), pytest.param(HUGE, id="10 MB", marks=pytest.mark.slow)])
 def said(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -19,6 +19,8 @@ from ernie_conformance.paths import ROOT
 from ernie_conformance.wire.evidence import Evidence, read_evidence, write_evidence
 from ernie_conformance.wire.exchange import Exchange
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 120  # seconds that any run here may take on a loaded machine
 CLEAN = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "ERNIE", "COV"))}
 
