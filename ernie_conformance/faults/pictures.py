@@ -128,6 +128,11 @@ def grey(image: Image.Image) -> Image.Image:
     return rgb(image).convert("L").convert("RGB")
 
 
+def indices(image: Image.Image) -> Image.Image:
+    """The numbers of a palette's colours instead of its colours."""
+    return Image.frombytes("L", image.size, image.tobytes()).convert("RGB")
+
+
 def flipped(image: Image.Image) -> Image.Image:
     return rgb(image).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
 

@@ -16,8 +16,8 @@ CELL = 28  # pixels: what ERNIE merges into one token, so that a grid of cells s
 
 # r, g and b have the same luma: without colour they are one grey. B is pure blue; C and Y are what red and B invert to.
 COLOURS = {
-    "r": (255, 0, 0), "g": (0, 130, 0), "b": (60, 60, 200), "B": (0, 0, 255), "C": (0, 255, 255), "Y": (255, 255, 0),
-    "k": (0, 0, 0), "w": (255, 255, 255), "n": (128, 128, 128), ".": (0, 0, 0, 0),
+    "r": (255, 0, 0), "g": (0, 130, 0), "b": (60, 60, 200), "B": (0, 0, 255), "C": (0, 255, 255), "M": (255, 0, 255),
+    "Y": (255, 255, 0), "k": (0, 0, 0), "w": (255, 255, 255), "n": (128, 128, 128), ".": (0, 0, 0, 0),
 }  # fmt: skip
 
 

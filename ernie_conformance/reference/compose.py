@@ -96,7 +96,15 @@ def _grid(language: Language, picture: Picture) -> str:
     rows = [[language.colours.get(cell, cell) for cell in row] for row in picture.grid]
     if len({cell for row in rows for cell in row}) == 1:
         return rows[0][0]
-    return " / ".join(" ".join(row) for row in rows)
+    told = [
+        f"{first}{a[0]}{language.pause}{second}{b[0]}"
+        for (first, second), (a, b) in (
+            (language.sides[:2], ([row[0] for row in rows], [row[-1] for row in rows])),
+            (language.sides[2:], (rows[0], rows[-1])),
+        )
+        if len(set(a)) == len(set(b)) == 1 and a[0] != b[0]
+    ]
+    return language.pause.join([" / ".join(" ".join(row) for row in rows), *told])
 
 
 def _told(turns: Sequence[Turn]) -> list[list[Finding | Picture]]:

@@ -31,6 +31,7 @@ class Language:
     seen: str
     conclusion: tuple[Node, ...]
     colours: dict[str, str]
+    sides: tuple[str, str, str, str]  # left, right, top, bottom
 
 
 def _f(*wordings: str) -> Fork:
@@ -69,6 +70,7 @@ ZH = Language(
         "red": "红", "green": "绿", "blue": "蓝", "yellow": "黄", "cyan": "青", "magenta": "品红", "orange": "橙",
         "purple": "紫", "pink": "粉", "brown": "棕", "black": "黑", "grey": "灰", "white": "白",
     },
+    sides=("左侧", "右侧", "上方", "下方"),
 )  # fmt: skip
 EN = Language(
     opening=(
@@ -103,4 +105,5 @@ EN = Language(
         _f("in order", "one by one"), ".",
     ),
     colours={},
+    sides=("left ", "right ", "top ", "bottom "),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from ernie_conformance.gather.asks import vision as asked
 from ernie_conformance.judge.judge import for_each
 from ernie_conformance.judge.outcome import expect
 from ernie_conformance.judge.rows import row
-from ernie_conformance.judge.rules import sight
+from ernie_conformance.judge.rules import naming, sight
 from ernie_conformance.judge.rules import vision as rules
 from ernie_conformance.judge.rules.errors import is_refused
 from ernie_conformance.judge.subjects import Scene
@@ -258,10 +258,25 @@ def test_an_unreachable_picture_blocks_nobody(vision_unreachable: Scene) -> None
 
 
 @row("VIS-060")
-def test_colours_and_places_are_what_was_sent(vis_map: Answer) -> None:
-    sight.reports(vis_map, sight.map_words(), "a map of colours")
+def test_no_channels_are_exchanged_or_inverted(vision_forms: Scene, vision_basics: Scene) -> None:
+    naming.names_colours_that_were_sent(vision_forms, vision_basics)
 
 
 @row("VIS-061")
-def test_texts_and_pictures_keep_their_order(vis_labelled: Answer) -> None:
-    sight.reports(vis_labelled, sight.label_words(), "a row of labelled pictures")
+def test_pictures_come_in_the_order_in_which_they_were_sent(vision_basics: Scene, vision_several: Scene) -> None:
+    naming.names_pictures_in_order(vision_basics, vision_several)
+
+
+@row("VIS-062")
+def test_no_picture_is_mirrored_or_turned(vision_basics: Scene, vision_details: Scene) -> None:
+    naming.names_sides_that_were_painted(vision_basics, vision_details)
+
+
+@row("VIS-063")
+def test_texts_and_pictures_stay_in_turns(vision_basics: Scene, vision_mixed: Scene) -> None:
+    sight.keeps_turns(vision_basics, vision_mixed)
+
+
+@row("VIS-064")
+def test_a_palette_shows_the_colours_of_png(vision_forms: Scene, vision_basics: Scene) -> None:
+    naming.keeps_named_colours(vision_forms, vision_basics, {"palette": "red", "palette-blue": "blue", "rgba": "red"})

@@ -62,12 +62,6 @@ def test_files_that_begin_alike_differ_behind_64_kb() -> None:
     assert len(set(files)) == 3
 
 
-def test_the_map_has_no_symmetry() -> None:
-    image = pictures.grid(vision.MAP)
-    every = [image, *(image.transpose(turn) for turn in Image.Transpose)]
-    assert len({one.tobytes() for one in every}) == len(every)
-
-
 @pytest.mark.parametrize("url", vision.BROKEN.values(), ids=vision.BROKEN)
 def test_broken_pictures_are_broken(url: str) -> None:
     with pytest.raises((OSError, Image.DecompressionBombError)):

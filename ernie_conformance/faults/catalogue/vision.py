@@ -56,7 +56,7 @@ FAULTS: tuple[Fault, ...] = (
         where=lambda r: any(map(is_data, where.image_urls(r))),
     ),
     question("vis-multi-image-last-only", "VIS-009", images(lambda found: found[-1:]), where=two_images),
-    question("vis-order-stacked", "VIS-061", parts(all_images_first), where=with_images),
+    question("vis-order-stacked", "VIS-063", parts(all_images_first), where=with_images),
     question("vis-exif-ignored", "VIS-026", painted(pictures.as_stored, pictures.is_turned), where=with_images),
     rewrite(
         "vis-system-message",
@@ -144,7 +144,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-image-flipped",
-        "VIS-060",
+        "VIS-062",
         painted(pictures.flipped),
         where=with_images,
         title="images stand on their head",
@@ -152,7 +152,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-image-mirrored",
-        "VIS-060",
+        "VIS-062",
         painted(pictures.mirrored),
         where=with_images,
         title="images are mirrored",
@@ -160,7 +160,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     question(
         "own-image-transposed",
-        "VIS-060",
+        "VIS-062",
         painted(pictures.turned),
         where=with_images,
         title="rows are taken for columns",

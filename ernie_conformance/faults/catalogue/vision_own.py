@@ -107,6 +107,22 @@ FAULTS: tuple[Fault, ...] = (
         title="CMYK pictures are inverted",
         severity="medium",
     ),
+    question(
+        "own-image-palette-index",
+        "VIS-064",
+        painted(pictures.indices, lambda image: image.mode == "P"),
+        where=with_images,
+        title="the numbers of a palette are shown as grey",
+        severity="medium",
+    ),
+    question(
+        "own-image-inverted-bgr",
+        "VIS-060",
+        painted(lambda image: pictures.inverted(pictures.channels_swapped(image))),
+        where=with_images,
+        title="channels are exchanged and inverted",
+        severity="high",
+    ),
     behaviour(
         "own-image-url-patient",
         "VIS-052",

@@ -140,6 +140,7 @@ MODES = {
     "grey": png(grid("wn/kw", (84, 84)).convert("L")),
     "rgba": png(_RED.convert("RGBA")),
     "palette": png(_RED.quantize(4)),
+    "palette-blue": png(_BLUE.quantize(4)),
 }
 RARE = {
     "cmyk": data_uri(encoded(_RED.convert("CMYK"), "JPEG", quality=95), "image/jpeg"),
@@ -153,7 +154,7 @@ UPRIGHT = grid("r/w/w/b", (168, 56))
 CLEAR = {"left": "k..", "middle": ".k.", "right": "..k"}
 FORMS = (
     *(look(f"vis-{name}", url, expects=ANY) for name, url in FORMATS.items()),
-    *(look(f"vis-pure-{c}", solid(c)) for c in "BCY"),
+    *(look(f"vis-pure-{c}", solid(c)) for c in "BCMY"),
     look("vis-upright", jpeg(UPRIGHT), expects=ANY),
     *(look(f"vis-exif-{turn}", turned(UPRIGHT, turn), expects=ANY) for turn in (3, 6, 8)),
     *(look(f"vis-stored-{turn}", jpeg(stored(UPRIGHT, turn)), expects=ANY) for turn in (3, 6, 8)),
@@ -208,7 +209,7 @@ def _bad(name: str, part: Mapping[str, Any], **rest: Any) -> Ask:
 
 
 _JPEG = encoded(grid(CORNERS.replace("x", "r")), "JPEG")
-# What no server can show to its model. Decoders see these bytes, and some don't survive it.
+# What no server can show to its model. Decoders see these bytes; a bomb is the one that some don't survive.
 BROKEN = {
     "vis-truncated-jpeg": data_uri(_JPEG[:-128], "image/jpeg"),
     "vis-truncated-png": data_uri(_PIXELS[: len(_PIXELS) // 2]),
@@ -238,22 +239,32 @@ PARTS: dict[str, dict[str, Any]] = {
 REFUSALS = (
     *(_bad(name, picture(url)) for name, url in (UNREADABLE | UNHAD).items()),
     *(_bad(name, part) for name, part in PARTS.items()),
-    *(_bad(name, picture(url), disruptive=True) for name, url in BROKEN.items()),
+    *(_bad(name, picture(url), disruptive=name == "vis-bomb") for name, url in BROKEN.items()),
 )
 
-# What the extractive model reports: a map without any symmetry, and labels before their pictures.
-MAP = "rBk/Ywr/kYB"
-LABELLED = (("甲", "r"), ("乙", "B"), ("丙", "Y"))
-EXTRACTS = (
-    look("vis-map", png(grid(MAP, (56, 56))), needs=("vision", "extractive")),
-    chat(
-        "vis-labelled",
-        user([part for label, c in LABELLED for part in (text(label), picture(solid(c)))]),
+# A label before the second of three pictures, or before the third, or another label. A server that moves pictures to the
+# front of a message gives its model the same prompt for the first two, though what is owed differs.
+MIXED = ("rBY", "BYr", "YrB")
+AFTER = "请描述每张图片，并说明标签后面的那张图是什么颜色。"
+
+
+def _labelled(name: str, letters: str, place: int, label: str) -> Ask:
+    parts = [picture(solid(letter)) for letter in letters]
+    return chat(
+        name,
+        user([*parts[:place], text(f"“{label}”："), *parts[place:], text(AFTER)]),
         temperature=0,
-        max_tokens=200,
-        needs=("vision", "extractive"),
-    ),
-)
+        max_tokens=ROOM,
+        expects=ANY,
+        needs=VISION,
+    )
+
+
+def _orders(number: int, letters: str) -> tuple[Ask, ...]:
+    name = f"vis-mixed-{number}"
+    forms = (("second", 1, "甲"), ("third", 2, "甲"), ("other", 1, "乙"))
+    return tuple(_labelled(f"{name}-{form}", letters, place, label) for form, place, label in forms)
+
 
 # Asked of models that are capable enough, each kind of question three or four times.
 WHERE = "红色在图的哪一边？只回答一个字：左、右、上或下。"
@@ -286,7 +297,6 @@ ASKS = (
     *SINGLE,
     *(look(name, url, expects=ANY, max_tokens=2, disruptive=True) for name, url in TINY.items()),
     *REFUSALS,
-    *EXTRACTS,
     *QUIZZES,
 )
 SCENARIOS = (
@@ -294,4 +304,5 @@ SCENARIOS = (
     _group("vision-details", (*STRUCTURE, *LARGE_STRUCTURE, *THIRDS)),
     _group("vision-several", MULTIPLE),
     _group("vision-forms", FORMS),
+    _group("vision-mixed", (ask for number, letters in enumerate(MIXED) for ask in _orders(number, letters))),
 )

@@ -2,15 +2,14 @@
 
 A model that is shown the same twice says the same at temperature 0. So where every pair of strongly different pictures gets
 one answer, the difference was lost on the way, unless the model says the same whatever it is asked: then nothing is known.
-The last rules are for models that declare more: an extractive one reports what it was shown, a capable one is asked.
+The last rule is for models that declare more: a capable one is asked.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
-from ernie_conformance.gather.asks.vision import LABELLED, MAP, SIDES, SOLIDS
+from ernie_conformance.gather.asks.vision import SIDES, SOLIDS
 from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, NotTestable, expect
 from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import STATUS, Answer
@@ -134,6 +133,18 @@ def tells_history(basics: Scene, answers: Sequence[Answer]) -> None:
     _all_alike([answers], "a picture of an earlier turn isn't seen")
 
 
+def keeps_turns(basics: Scene, mixed: Scene) -> None:
+    """A label before the second picture doesn't always get the answer of one before the third. Raises Broken.
+
+    All of three trials must agree, and in each another label must change the answer.
+    """
+    sees(basics)
+    trials = [[told(mixed, f"vis-mixed-{n}-{form}", SEVERAL) for form in ("second", "third", "other")] for n in range(3)]
+    if any(alike([second, other]) for second, _, other in trials):
+        raise NotTestable("the model says the same whatever its pictures are called")
+    _all_alike([trial[:2] for trial in trials], "texts and pictures are regrouped before the model sees them")
+
+
 def looks_wrong(seen: Answer, true: Answer, corrupted: Answer) -> bool:
     """Does `seen` say what is said of the corrupted picture, and not what is said of the true one?"""
     one, owed, wrong = said([seen, true, corrupted])
@@ -203,27 +214,6 @@ def keeps_pictures_apart(again: Scene, basics: Scene) -> None:
     beside = {name: told(again, name, REPEATED) for name in again.exchanges if name.startswith("beside-")}
     swapped = [a for name, a in beside.items() if looks_wrong(a, *((red, blue) if name.endswith("red") else (blue, red)))]
     expect(len(swapped) < 2, f"{len(swapped)} of {len(beside)} answers are about the other picture", *swapped)
-
-
-_NAMES = {"r": "红", "B": "蓝", "Y": "黄", "k": "黑", "w": "白"}
-
-
-def reports(answer: Answer, wanted: Sequence[str], what: str) -> None:
-    """The words stand in the answer in this order, and no others of their kind between them. Raises Broken."""
-    kind = re.compile("|".join(sorted({*_NAMES.values(), *wanted})))
-    found = kind.findall(answer.content)
-    held = found[: len(wanted)] == list(wanted)
-    expect(held, f"{answer.name}: {what} is reported as {' '.join(found)}, was {' '.join(wanted)}", answer)
-
-
-def map_words() -> list[str]:
-    """The map's colours, row by row."""
-    return [_NAMES[letter] for letter in MAP.replace("/", "")]
-
-
-def label_words() -> list[str]:
-    """Each label with its picture's colour."""
-    return [word for label, letter in LABELLED for word in (label, _NAMES[letter])]
 
 
 def mostly(answers: Sequence[tuple[Exchange, str]], what: str) -> None:
