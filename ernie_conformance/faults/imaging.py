@@ -35,6 +35,12 @@ def is_tiny(request: Request) -> bool:
     return any(min(image.size) < SMALLEST for image in decoded(request))
 
 
+def claims_to_be_enormous(request: Request) -> bool:
+    """A PNG header that promises more than 10,000 pixels a side."""
+    found = (pictures.data_of(url) or b"" for url in where.image_urls(request))
+    return any(data[:4] == b"\x89PNG" and int.from_bytes(data[16:20], "big") > 10_000 for data in found)
+
+
 def without_pictures(request: Request) -> bytes:
     """The request's text: the key of a cache that forgets the pictures."""
     found = [part if not is_image(part) else "image" for part in where.parts(request)]

@@ -25,7 +25,8 @@ class Ask:
     """One request. `body` is a JSON object (MODEL is filled in) or raw bytes.
 
     `needs`: capabilities without which it isn't sent. `alone`: nothing else may run beside it.
-    `disruptive`: it may hang or kill a server. `core`: asked whenever any traffic is.
+    `disruptive`: it may hang or kill a server. `last`: no sound server minds it, but some have died of it, so it is asked
+    after everything else. `core`: asked whenever any traffic is.
     `metrics`: it goes to the metrics address.
     """
 
@@ -38,6 +39,7 @@ class Ask:
     needs: tuple[str, ...] = ()
     alone: bool = False
     disruptive: bool = False
+    last: bool = False
     core: bool = False
     metrics: bool = False
 

@@ -136,7 +136,7 @@ def _phases(chosen: Selection, slots: int, batch_invariant: bool) -> Iterable[Ph
     """
 
     def asks(thinks: bool, alone: bool) -> list[Ask]:
-        return [a for a in chosen.asks if not a.disruptive and a.alone == alone and a.thinks == thinks]
+        return [a for a in chosen.asks if not (a.disruptive or a.last) and a.alone == alone and a.thinks == thinks]
 
     def scenes(thinks: bool, alone: bool) -> list[Scenario]:
         calm = [s for s in chosen.scenarios if not s.disruptive and s.thinks == thinks]
@@ -147,8 +147,8 @@ def _phases(chosen: Selection, slots: int, batch_invariant: bool) -> Iterable[Ph
         yield f"{label}, side by side", asks(thinks, False), scenes(thinks, False), slots
         for scenario in scenes(thinks, True):
             yield f"scenario {scenario.name}", [], [scenario], 1
-    for ask in (a for a in chosen.asks if a.disruptive):
-        yield f"disruptive: {ask.name}", [ask], [], 1
+    for ask in sorted((a for a in chosen.asks if a.disruptive or a.last), key=lambda a: a.disruptive):
+        yield f"last: {ask.name}", [ask], [], 1
         yield f"after {ask.name}", [ALIVE.renamed(f"after-{ask.name}")], [], 1
     for scenario in (s for s in chosen.scenarios if s.disruptive):
         yield f"disruptive: {scenario.name}", [], [scenario], 1

@@ -237,6 +237,11 @@ def test_a_broken_picture_is_not_answered(broken: Exchange, vis_red: Answer) -> 
     is_refused(broken, vis_red)
 
 
+@row("VIS-042")
+def test_a_picture_that_claims_to_be_enormous_is_refused(vis_bomb: Exchange, vis_red: Answer) -> None:
+    is_refused(vis_bomb, vis_red)
+
+
 @row("VIS-050")
 def test_no_file_is_opened(vision_files: Scene, vis_none: Answer) -> None:
     rules.opens_no_file(vision_files, vis_none)

@@ -62,7 +62,7 @@ def test_files_that_begin_alike_differ_behind_64_kb() -> None:
     assert len(set(files)) == 3
 
 
-@pytest.mark.parametrize("url", vision.BROKEN.values(), ids=vision.BROKEN)
+@pytest.mark.parametrize("url", [*vision.BROKEN.values(), vision.BOMB], ids=[*vision.BROKEN, "bomb"])
 def test_broken_pictures_are_broken(url: str) -> None:
     with pytest.raises((OSError, Image.DecompressionBombError)):
         opened(url).load()

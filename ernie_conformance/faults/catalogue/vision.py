@@ -13,6 +13,7 @@ from ernie_conformance.faults.imaging import (
     MANY,
     all_images_first,
     beginnings,
+    claims_to_be_enormous,
     empty_answer,
     fetching,
     has_detail,
@@ -36,6 +37,20 @@ from ernie_conformance.faults.imaging import (
 )
 from ernie_conformance.faults.pictures import painted, url_of
 from ernie_conformance.faults.questions import images, is_image, messages, parts
+
+BLIND = instead(
+    200,
+    compact(
+        {
+            "id": "chatcmpl-0",
+            "object": "chat.completion",
+            "created": 0,
+            "model": "null",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": "A picture."}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
+        }
+    ),
+)
 
 FAULTS: tuple[Fault, ...] = (
     behaviour("vis-cache-wrong-image", "VIS-015", keyed(without_pictures), where=with_images),
@@ -308,23 +323,17 @@ FAULTS: tuple[Fault, ...] = (
     rewrite(
         "own-image-bad-200",
         "VIS-041",
-        instead(
-            200,
-            compact(
-                {
-                    "id": "chatcmpl-0",
-                    "object": "chat.completion",
-                    "created": 0,
-                    "model": "null",
-                    "choices": [
-                        {"index": 0, "message": {"role": "assistant", "content": "A picture."}, "finish_reason": "stop"}
-                    ],
-                    "usage": {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12},
-                }
-            ),
-        ),
+        BLIND,
         where=bad_image,
         title="a broken image is answered blindly",
+        severity="high",
+    ),
+    rewrite(
+        "own-image-bomb-200",
+        "VIS-042",
+        BLIND,
+        where=claims_to_be_enormous,
+        title="a decompression bomb is answered blindly",
         severity="high",
     ),
     behaviour(

@@ -209,15 +209,15 @@ def _bad(name: str, part: Mapping[str, Any], **rest: Any) -> Ask:
 
 
 _JPEG = encoded(grid(CORNERS.replace("x", "r")), "JPEG")
-# What no server can show to its model. Decoders see these bytes; a bomb is the one that some don't survive.
+# What no server can show to its model, though decoders see these bytes.
 BROKEN = {
     "vis-truncated-jpeg": data_uri(_JPEG[:-128], "image/jpeg"),
     "vis-truncated-png": data_uri(_PIXELS[: len(_PIXELS) // 2]),
     "vis-random-bytes": data_uri(noise(32, 32).tobytes(), "image/jpeg"),
     "vis-text-as-png": data_uri("这不是图片".encode()),
     "vis-svg": data_uri(b'<svg xmlns="http://www.w3.org/2000/svg"/>', "image/svg+xml"),
-    "vis-bomb": data_uri(claiming(30000, 30000)),
 }
+BOMB = data_uri(claiming(30000, 30000))
 UNREADABLE = {
     "vis-bad-base64": "data:image/png;base64,@@@@",
     "vis-empty-data": "data:image/png;base64,",
@@ -239,7 +239,8 @@ PARTS: dict[str, dict[str, Any]] = {
 REFUSALS = (
     *(_bad(name, picture(url)) for name, url in (UNREADABLE | UNHAD).items()),
     *(_bad(name, part) for name, part in PARTS.items()),
-    *(_bad(name, picture(url), disruptive=name == "vis-bomb") for name, url in BROKEN.items()),
+    *(_bad(name, picture(url)) for name, url in BROKEN.items()),
+    _bad("vis-bomb", picture(BOMB), disruptive=True),
 )
 
 # A label before the second of three pictures, or before the third, or another label. A server that moves pictures to the
@@ -295,7 +296,7 @@ QUIZZES = (
 ASKS = (
     *BESIDE,
     *SINGLE,
-    *(look(name, url, expects=ANY, max_tokens=2, disruptive=True) for name, url in TINY.items()),
+    *(look(name, url, expects=ANY, max_tokens=2, last=True) for name, url in TINY.items()),
     *REFUSALS,
     *QUIZZES,
 )
