@@ -125,6 +125,20 @@ FAULTS: tuple[Fault, ...] = (
         "own-last-text-lost", "TWIN-005", streams(_last_text_lost), title="the last delta is never sent", severity="critical"
     ),
     rewrite(
+        "own-wide-characters-replaced",
+        "TWIN-005",
+        in_streams(lambda said: WIDE.sub("?", said)),
+        title="streams say ? for characters beyond the BMP",
+        severity="high",
+    ),
+    rewrite(
+        "own-answers-stripped",
+        "TWIN-005",
+        in_answers(lambda said: said.rstrip("。.!！🚀")),
+        title="whole answers lose their last punctuation or emoji",
+        severity="medium",
+    ),
+    rewrite(
         "own-first-space-lost",
         "TWIN-007",
         in_streams(lambda said: said.removeprefix(" ")),

@@ -13,12 +13,14 @@ RARE = "请原样重复这一行，不要说别的话：“龘靐齉𠮷 😊�
 CODE = "Repeat this code exactly and say nothing else:\n```python\ndef f(x):\n    if x:\n        return [x,  x]\n```"
 # What a detokeniser or a proxy likes to lose: runs of spaces, tabs, joiners, variation selectors, rare characters.
 KEEP = "Keep:  two   three    four\n\tdef f():\n        return '👩‍🚀 ❤️ 𠮷 龘 é'\n"
+SENTENCE = "请用一句话说明月亮是什么。"
 
 GREEDY: dict[str, Any] = {"temperature": 0}
 PAIRS = (
     *both("twin-count", COUNT, max_tokens=64, **GREEDY),
     *both("twin-rare", RARE, max_tokens=96, **GREEDY),
     *both("twin-code", CODE, max_tokens=96, **GREEDY),
+    *both("twin-sentence", SENTENCE, max_tokens=200, **GREEDY),  # ends as prose does, with a full stop or more
 )
 WITH_TOOLS = both("twin-tools", CODE, max_tokens=96, tools=[WEATHER], **GREEDY)
 WITH_LOGPROBS = both("twin-logprobs", COUNT, max_tokens=64, logprobs=True, **GREEDY)

@@ -88,6 +88,15 @@ def is_part(short: str, long: str) -> bool:
     return all(letter in rest for letter in short)
 
 
+LOST = "?\ufffd"  # what decoders put in the place of what they can't show
+
+
+def is_replaced(one: str, other: str) -> bool:
+    """Do the texts differ only where one of them has a mark of a lost character?"""
+    pairs = list(zip(one, other, strict=False))
+    return len(one) == len(other) and all(a == b or a in LOST or b in LOST for a, b in pairs)
+
+
 def damage(pair: Pair) -> str:
     """What the way did to one twin: "" (nothing that shows), "white space" or "characters"."""
     one, other = pair.texts
@@ -101,7 +110,8 @@ def damage(pair: Pair) -> str:
     if squeezed(one) == squeezed(other):
         return "white space"
     short, long = sorted((squeezed(one), squeezed(other)), key=len)
-    return "characters" if is_part(short, long) or sorted(short) == sorted(long) else ""
+    damaged = is_part(short, long) or sorted(short) == sorted(long) or is_replaced(one, other)
+    return "characters" if damaged else ""
 
 
 def difference(pair: Pair, width: int = 24) -> str:
