@@ -36,6 +36,7 @@ ROW_AREAS = {
     "completions": ("auxiliary",),
     "tools": ("tools",),
     "clients": ("clients",),
+    "property": ("property",),
 }
 KEY = "sk-of-the-matrix"
 PATIENCE = 120.0  # seconds for one fault: every wait within is bounded by the target's time-outs

@@ -7,7 +7,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from ernie_conformance.faults import where
+from ernie_conformance.faults import acts, where
 from ernie_conformance.faults.edits import (
     answers,
     chain,
@@ -20,7 +20,7 @@ from ernie_conformance.faults.edits import (
     replies,
     streams,
 )
-from ernie_conformance.faults.fault import Edit, Rewrite
+from ernie_conformance.faults.fault import Act, Behaviour, Edit, Fault, Rewrite, anywhere
 from ernie_conformance.faults.frames import compact, every, first, has_answer, swap
 from ernie_conformance.faults.harmless import (
     anything,
@@ -59,7 +59,16 @@ def _harmless(id: str, reason: str, edit: Edit, **given: Any) -> Rewrite:
     return Rewrite(id=f"benign-{id}", row="", title=reason, severity="none", area="variation", edit=edit, **given)
 
 
-VARIATIONS: tuple[Rewrite, ...] = (
+CROWDS = ("crowd", "long-beside", "beside-bad", "neighbour", "departing-streams", "departing-clients", "kept", "vitals")
+
+
+def _borne(id: str, reason: str, act: Act, **given: Any) -> Behaviour:
+    """A way of dealing with many at once that clients bear."""
+    given = {"speed": "gate", "needs": ("crowd",), "where": where.method("POST"), **given}
+    return Behaviour(id=f"benign-{id}", row="", title=reason, severity="none", area="variation", act=act, **given)
+
+
+VARIATIONS: tuple[Fault, ...] = (
     _harmless("crlf", "line ends may be CRLF (WHATWG)", said(b"\n", b"\r\n")),
     _harmless("no-space", "the space after data: is optional (WHATWG)", said(b"data: ", b"data:")),
     _harmless("comments", "comments between events are ignored (WHATWG)", before_each(b": keep-alive\n\n")),
@@ -200,10 +209,14 @@ VARIATIONS: tuple[Rewrite, ...] = (
         "white space after a JSON text means nothing, FastDeploy sends some",
         streams(swap(first(lambda f: f.chunk is not None), lambda f: [f.saying(f.raw.rstrip() + b" \n\n")])),
     ),
+    _borne("full-429", "what doesn't fit may be refused for now", acts.when_full(acts.turned_away(429))),
+    _borne("full-503", "what doesn't fit may be refused for now", acts.when_full(acts.turned_away(503))),
+    _borne("late", "a busy server begins later", acts.a_little_late, needs=CROWDS, where=anywhere),
+    _borne("closing", "a connection may be closed after each answer", acts.closing, needs=("kept",)),
 )
 
 
 @cache
-def variations() -> Mapping[str, Rewrite]:
+def variations() -> Mapping[str, Fault]:
     """All harmless variations by id."""
     return MappingProxyType({variation.id: variation for variation in VARIATIONS})

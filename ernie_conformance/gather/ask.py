@@ -111,6 +111,7 @@ class Scenario:
     wording: bool = False  # alone only lest a batch change its words: beside others where the target's batches don't
     thinks: bool = False
     disruptive: bool = False
+    last: bool = False  # no sound server minds it; on others it may spoil what is asked after it
     core: bool = False
     makes: tuple[str, ...] = ()  # the exchanges that tests may ask for by name
     tokens: int = 0  # completion tokens that it may cost, where they matter to the budget

@@ -15,7 +15,7 @@ from ernie_conformance.faults.proxy import injecting
 from ernie_conformance.gather.ask import Ask, Scenario, chat
 from ernie_conformance.gather.budget import budget_of
 from ernie_conformance.gather.catalogue import Selection, select
-from ernie_conformance.gather.stage import Ledger, Stage
+from ernie_conformance.gather.stage import EXAMPLES, Ledger, Stage
 from ernie_conformance.launch.serve import Deployment, LaunchFailed, serve
 from ernie_conformance.probe import read_facts
 from ernie_conformance.targets import Target
@@ -35,6 +35,7 @@ class Orders:
     speed: str = "gate"
     profile: str = "release"
     concurrency: int | None = None
+    examples: int = EXAMPLES
     through: Fault | None = None  # stands between us and the launched server, as its dialect
     progress: Callable[[str], None] = field(default=lambda _: None)
     announce: Callable[[str], None] = field(default=lambda _: None)  # told even where nobody watches
@@ -106,13 +107,14 @@ async def _converse(
 ) -> dict[str, dict[str, Any]]:
     headers = {"Authorization": f"Bearer {orders.api_key}"} if orders.api_key else {}
     notes: dict[str, dict[str, Any]] = {}
+    target = replace(target, slots=orders.concurrency or target.slots)
     async with (
         Client(target.base_url, target.timeouts, headers) as client,
         Client((target.metrics_url or target.base_url).removesuffix("/metrics"), target.timeouts) as metrics,
     ):
         log_since = deployment.log_since if deployment else lambda _: None
-        stage = Stage(target, client, metrics, ledger, profile=orders.profile, log_since=log_since)
-        for phase, asks, scenarios, at_most in _phases(chosen, orders.concurrency or target.slots, target.batch_invariant):
+        stage = Stage(target, client, metrics, ledger, profile=orders.profile, log_since=log_since, examples=orders.examples)
+        for phase, asks, scenarios, at_most in _phases(chosen, target.slots, target.batch_invariant):
             if not asks and not scenarios:
                 continue
             orders.progress(f"{phase}: {len(asks) + len(scenarios)} to ask")
@@ -130,7 +132,7 @@ Phase = tuple[str, list[Ask], list[Scenario], int]
 
 
 def _phases(chosen: Selection, slots: int, batch_invariant: bool) -> Iterable[Phase]:
-    """Thinking on and off are never mixed; what must be alone comes before the crowd, what may disturb comes last.
+    """Thinking on and off are never mixed; what must be alone comes before the crowd, what may spoil or disturb comes last.
 
     What is alone only for its wording joins the crowd of a target whose answers don't depend on the batch.
     """
@@ -139,7 +141,7 @@ def _phases(chosen: Selection, slots: int, batch_invariant: bool) -> Iterable[Ph
         return [a for a in chosen.asks if not (a.disruptive or a.last) and a.alone == alone and a.thinks == thinks]
 
     def scenes(thinks: bool, alone: bool) -> list[Scenario]:
-        calm = [s for s in chosen.scenarios if not s.disruptive and s.thinks == thinks]
+        calm = [s for s in chosen.scenarios if not (s.disruptive or s.last) and s.thinks == thinks]
         return [s for s in calm if (s.alone and not (s.wording and batch_invariant)) == alone]
 
     for thinks, label in ((False, "thinking off"), (True, "thinking on")):
@@ -147,6 +149,8 @@ def _phases(chosen: Selection, slots: int, batch_invariant: bool) -> Iterable[Ph
         yield f"{label}, side by side", asks(thinks, False), scenes(thinks, False), slots
         for scenario in scenes(thinks, True):
             yield f"scenario {scenario.name}", [], [scenario], 1
+    for scenario in (s for s in chosen.scenarios if s.last and not s.disruptive):
+        yield f"last: {scenario.name}", [], [scenario], 1
     for ask in sorted((a for a in chosen.asks if a.disruptive or a.last), key=lambda a: a.disruptive):
         yield f"last: {ask.name}", [ask], [], 1
         yield f"after {ask.name}", [ALIVE.renamed(f"after-{ask.name}")], [], 1

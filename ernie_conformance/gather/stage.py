@@ -18,6 +18,8 @@ from ernie_conformance.wire.exchange import ABANDONED, Exchange, Request
 PATIENCE = 4
 # A stream among as many as there are slots gets a third of the speed that it has alone (A800: 20 of 60 tokens/s).
 CROWDED = 1 / 3
+NOT_TRIED = "connect: not tried, the server stopped answering"
+EXAMPLES = 12  # generated requests of each sort, unless --examples says otherwise
 FATAL = ("connect:", "first-byte:", "gap:", "total:", "broken:")
 
 
@@ -64,6 +66,7 @@ class Stage:
     scenario: str = ""
     log_since: Callable[[float], str | None] = lambda _: None
     slots: asyncio.Semaphore | None = None
+    examples: int = EXAMPLES
 
     def within(self, phase: str, scenario: str = "", slots: asyncio.Semaphore | None = None) -> Stage:
         """The same stage for another phase or a scenario."""
@@ -73,28 +76,40 @@ class Stage:
         """The same stage with another client, e.g. one that has no key."""
         return replace(self, client=client)
 
-    async def send(self, ask: Ask, *, hang_up: HangUp | None = None) -> Exchange:
-        """Send one ask and enter what comes back. `hang_up` closes the connection early, on purpose."""
-        async with self.slots or nullcontext():
-            return self.ledger.enter(await self._sent(ask, hang_up))
+    async def send(
+        self,
+        ask: Ask,
+        *,
+        hang_up: HangUp | None = None,
+        leave_after: float | None = None,
+        heard: asyncio.Event | None = None,
+        undaunted: bool = False,
+    ) -> Exchange:
+        """Send one ask and enter what comes back.
 
-    async def _sent(self, ask: Ask, hang_up: HangUp | None) -> Exchange:
+        `hang_up` closes the connection early, on purpose; so does `leave_after` when as many seconds pass without a byte.
+        `heard` is set when the first bytes of the body come. `undaunted`: knock even where the server was given up.
+        """
+        watch = hang_up if heard is None else _telling(heard)
+        async with self.slots or nullcontext():
+            exchange = await self._sent(ask, watch, leave_after, undaunted)
+        abandoned = hang_up is not None or leave_after is not None
+        return self.ledger.enter(replace(exchange, expects=ABANDONED if abandoned else ask.expects))
+
+    async def _sent(self, ask: Ask, watch: HangUp | None, leave_after: float | None, undaunted: bool) -> Exchange:
         request = ask.request(self.target.model)
-        expects = ABANDONED if hang_up is not None else ask.expects
-        if self.ledger.given_up:
-            exchange = Exchange(
-                ask.name, request, None, error="connect: not tried, the server stopped answering", sent_at=time.time()
-            )
+        if self.ledger.given_up and not undaunted:
+            exchange = Exchange(ask.name, request, None, error=NOT_TRIED, sent_at=time.time())
         else:
             bounds = self._bounds(request)
-            if ask.disruptive:
-                patience = bounds.disruptive
+            patience = bounds.disruptive if ask.disruptive else leave_after
+            if patience is not None:
                 bounds = replace(bounds, first_byte=patience, gap=patience, total=patience)
             client = self.metrics if ask.metrics else self.client
-            exchange = await client.send(ask.name, request, timeouts=bounds, hang_up=hang_up)
+            exchange = await client.send(ask.name, request, timeouts=bounds, hang_up=watch)
         notes = {"scenario": self.scenario} if self.scenario else {}
         log = self.log_since(exchange.sent_at) if exchange.error or (exchange.status or 0) >= 500 else None
-        return replace(exchange, phase=self.phase, expects=expects, notes=notes, log=log)
+        return replace(exchange, phase=self.phase, notes=notes, log=log)
 
     def _bounds(self, request: Request) -> Timeouts:
         """The target's time-outs; a whole answer's first byte comes when all of it is generated."""
@@ -117,3 +132,13 @@ class Stage:
                 return await self.send(ask)
 
         return list(await asyncio.gather(*(one(ask) for ask in asks)))
+
+
+def _telling(heard: asyncio.Event) -> HangUp:
+    """Never hangs up, but says when the first bytes have come."""
+
+    def listen(_: bytes) -> bool:
+        heard.set()
+        return False
+
+    return listen

@@ -75,6 +75,7 @@ async def _gather(config: pytest.Config, settings: Settings) -> Evidence:
         speed=settings.speed,
         profile=settings.terms.profile,
         concurrency=settings.concurrency,
+        examples=settings.examples,
         through=settings.dialect.as_fault() if settings.dialect else None,
         progress=progress,
         announce=progress.announce,

@@ -16,6 +16,7 @@ import pytest
 
 from ernie_conformance import __version__
 from ernie_conformance.faults.dialects import Dialect, dialect
+from ernie_conformance.gather.stage import EXAMPLES
 from ernie_conformance.judge.judge import Terms
 from ernie_conformance.judge.rows import load_rows
 from ernie_conformance.judge.waivers import load_waivers
@@ -28,6 +29,14 @@ from ernie_conformance.wire.secrets import masked
 PROFILES = ("release", "strict", "smoke")
 SPEEDS = ("gate", "a800", "full")
 TUTORIAL, UNKNOWN = "fastdeploy", "attached"  # the tutorial's deployment; a server of which nothing else is said
+
+
+def _count(text: str) -> int:
+    """A whole number from 1. Raises ValueError, of which pytest makes a usage error."""
+    if (count := int(text)) < 1:
+        raise ValueError(text)
+    return count
+
 
 OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--target", {"default": "auto", "metavar": "NAME[@VERSION]", "help": "a file in targets/ (default: auto)"}),
@@ -52,6 +61,15 @@ OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--disruptive", {"action": "store_true", "help": "put to an attached server what may hang or kill it"}),
     ("--reference-speed", {"default": "gate", "choices": SPEEDS, "help": "how fast the reference server speaks"}),
     ("--concurrency", {"type": int, "metavar": "N", "help": "requests side by side (default: the target's slots)"}),
+    (
+        "--examples",
+        {
+            "type": _count,
+            "default": EXAMPLES,
+            "metavar": "N",
+            "help": f"generated requests of each sort (default: {EXAMPLES})",
+        },
+    ),
     ("--lang", {"choices": ("en", "zh"), "help": "language of messages (default: from LANG)"}),
 )
 
@@ -76,6 +94,7 @@ class Settings:
     model_dir: str | None
     speed: str
     concurrency: int | None
+    examples: int
     recorded: Evidence | None
     dialect: Dialect | None
     chosen_by_default: bool
@@ -104,6 +123,7 @@ def read_settings(config: pytest.Config) -> Settings:
         model_dir=option("--model-dir"),
         speed=option("--reference-speed"),
         concurrency=option("--concurrency"),
+        examples=option("--examples"),
         recorded=recorded,
         dialect=spoken,
         chosen_by_default=option("--target") == "auto",

@@ -32,6 +32,7 @@ class Client:
         self.base_url = base_url.rstrip("/")
         self.timeouts = timeouts
         self.headers = {**HEADERS, **(headers or {})}
+        self.broken_reuses = 0  # requests that a kept connection didn't survive
         self._http = httpx.AsyncClient(
             timeout=httpx.Timeout(None, connect=timeouts.connect),
             # Servers close idle connections after 5 s (uvicorn, llama.cpp); one that they are just closing isn't used again.
@@ -93,6 +94,7 @@ class Client:
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             if taken.fresh:
                 raise
+            self.broken_reuses += 1
             return False
         try:
             taken.status = response.status_code

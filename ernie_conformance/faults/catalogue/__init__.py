@@ -26,6 +26,7 @@ AREAS = (
     "completions",
     "tools",
     "clients",
+    "property",
 )
 
 

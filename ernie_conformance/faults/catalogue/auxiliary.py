@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ernie_conformance.faults import where
-from ernie_conformance.faults.catalogue.concurrency import reset
+from ernie_conformance.faults.acts import reset
 from ernie_conformance.faults.catalogue.sampling import one_choice
 from ernie_conformance.faults.edits import (
     answers,

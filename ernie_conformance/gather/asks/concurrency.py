@@ -1,0 +1,203 @@
+"""Many at once: as many requests as slots and a few more, clients that leave, long prompts, bad neighbours, and health.
+
+What may hang or break here is sent bounded: its own rows judge it, not the rows about all traffic.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ernie_conformance.gather.ask import Ask, Scenario, chat, get, refused, user
+from ernie_conformance.gather.asks.errors import WRONG
+from ernie_conformance.gather.asks.limits import SHORT, STREAMED, UNIT
+from ernie_conformance.gather.asks.vision import VISION, picture, solid, text
+from ernie_conformance.gather.stage import Stage
+from ernie_conformance.wire.client import Client
+from ernie_conformance.wire.exchange import ANY, Exchange
+
+LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels: no word of any language is spelt so
+STEP = 16  # units: more than two codes of one length differ by in any tokenizer
+TOLD = 96  # tokens: an answer that comes to its code
+LASTING = 160  # tokens: a stream that still runs when the last of as many as there are slots has begun
+TASK = 'Write the code "{code}" twenty times, separated by commas.'
+PICTURES = 4  # pairs of requests with a picture
+
+
+def _codes(salt: str) -> Iterator[str]:
+    """Codes that nobody comes upon by chance, always the same."""
+    source = random.Random(salt)
+    while True:
+        yield "".join(source.choices(LETTERS, k=8))
+
+
+def _private(salt: str, count: int) -> list[tuple[str, str]]:
+    """(code, prompt) of so many requests. Each prompt is longer than the one before, so that counts tell them apart."""
+    codes = _codes(salt)
+    return [
+        (code, f"{TASK.format(code=code)} Never mind this:{UNIT * STEP * number}")
+        for number, code in zip(range(count), codes, strict=False)
+    ]
+
+
+async def _bounded(stage: Stage, ask: Ask) -> Exchange:
+    """Send what may hang: its own rows judge, not the transport's."""
+    return await stage.send(ask, hang_up=lambda _: False)
+
+
+async def _heard(stage: Stage, ask: Ask, begun: asyncio.Event) -> Exchange:
+    """Send, and say when the answer has begun, or has come to nothing."""
+    try:
+        return await stage.send(ask, heard=begun)
+    finally:
+        begun.set()
+
+
+async def _begin(stage: Stage, asks: Iterable[Ask]) -> list[asyncio.Task[Exchange]]:
+    """Start these side by side, and come back once each has begun to answer or has ended."""
+    tasks, begun = [], []
+    for ask in asks:
+        event = asyncio.Event()
+        tasks.append(asyncio.ensure_future(_heard(stage, ask, event)))
+        begun.append(event.wait())
+    await asyncio.gather(*begun)
+    return tasks
+
+
+POLLS, BETWEEN = 5, 0.05  # health checks under load, seconds between two; none waits for the one before
+
+
+async def _watch_health(stage: Stage, name: str) -> None:
+    async def poll(number: int) -> None:
+        await asyncio.sleep(BETWEEN * number)
+        await stage.send(get(f"{name}-health-{number}", "/health", expects=ANY))
+
+    if "health" in stage.target.capabilities:
+        await asyncio.gather(*map(poll, range(POLLS)))
+
+
+async def _crowd(stage: Stage) -> dict[str, Any]:
+    """A stream for each slot; while they run, health checks and more requests than fit; then the same as whole answers."""
+    slots = max(stage.target.slots, 2)
+    private = _private("crowd", slots)
+    wave = [chat(f"crowd-stream-{n}", said, max_tokens=LASTING, **STREAMED) for n, (_, said) in enumerate(private)]
+    streams = await _begin(stage, wave)
+    more = [
+        chat(f"queue-{kind}-{n}", SHORT, max_tokens=8, **fields)
+        for n in range(max(1, slots // 8))
+        for kind, fields in (("stream", STREAMED), ("whole", {}))
+    ]
+    await asyncio.gather(_watch_health(stage, "crowd"), *(_bounded(stage, ask) for ask in more), *streams)
+    whole = [chat(f"crowd-whole-{n}", said, max_tokens=TOLD) for n, (_, said) in enumerate(private)]
+    await stage.send_all(whole, at_most=slots)
+    return {"codes": [code for code, _ in private], "slots": stage.target.slots}
+
+
+async def _crowd_with_pictures(stage: Stage) -> dict[str, Any]:
+    """Requests with a picture and a code each, streams and whole answers at once."""
+    private = _private("pictures", min(PICTURES, max(1, stage.target.slots // 2)) + 1)
+    asks = [
+        chat(f"pictured-{kind}-{n}", user([picture(solid("rgbB"[n % 4])), text(said)]), max_tokens=TOLD, **fields)
+        for n, (_, said) in enumerate(private)
+        for kind, fields in (("stream", STREAMED), ("whole", {}))
+    ]
+    await stage.send_all(asks, at_most=len(asks))
+    return {"codes": [code for code, _ in private]}
+
+
+ENDLESS = "Count from 1 to 1000 in digits, separated by commas. Write nothing else."
+MANY = 1500  # tokens: seconds of any server's time, so that a slot that isn't freed is felt
+PACED = 48  # tokens by which its pace is measured
+LEAVE = 0.5  # seconds after which a client that waits for a whole answer leaves
+
+
+def _has_text(so_far: bytes) -> bool:
+    """Have a few events come?"""
+    return so_far.count(b"data:") > 3
+
+
+async def _departure(stage: Stage, streaming: bool) -> dict[str, Any]:
+    """How fast it is alone; then a client on each slot, who all leave; then a short request."""
+    kind, fields = ("stream", STREAMED) if streaming else ("whole", {})
+    await stage.send(chat(f"leave-{kind}-pace", ENDLESS, max_tokens=PACED, **STREAMED))
+    leaving = [chat(f"leave-{kind}-{n}", ENDLESS, max_tokens=MANY, **fields) for n in range(stage.target.slots)]
+    if streaming:
+        await asyncio.gather(*(stage.send(ask, hang_up=_has_text) for ask in leaving))
+    else:
+        await asyncio.gather(*(stage.send(ask, leave_after=LEAVE) for ask in leaving))
+    await _bounded(stage, chat(f"leave-{kind}-after", SHORT, max_tokens=4))
+    return {}
+
+
+async def _neighbour(stage: Stage) -> dict[str, Any]:
+    """Three streams, two of whose clients leave; the third stays."""
+    staying = asyncio.ensure_future(_bounded(stage, chat("stays", ENDLESS, max_tokens=TOLD, **STREAMED)))
+    leaving = [chat(f"leaves-{n}", ENDLESS, max_tokens=TOLD, **STREAMED) for n in range(2)]
+    await asyncio.gather(staying, *(stage.send(ask, hang_up=_has_text) for ask in leaving))
+    return {}
+
+
+LONG_SHARE, LONG_MOST = 4, 8192  # of the context, at most so many units
+RUNNING = 2  # streams beside the long prompt
+
+
+async def _long_beside(stage: Stage) -> dict[str, Any]:
+    """Streams run; then a long prompt comes."""
+    running = (chat(f"running-{n}", ENDLESS, max_tokens=200, **STREAMED) for n in range(min(RUNNING, stage.target.slots)))
+    streams = await _begin(stage, running)
+    units = min(LONG_MOST, stage.target.max_model_len // LONG_SHARE)
+    await stage.send(chat("long-beside-them", f"Repeat:{UNIT * units}", max_tokens=2, **STREAMED))
+    await asyncio.gather(*streams)
+    return {}
+
+
+BAD = ("err-no-messages", "err-temperature-text", "err-message-is-null", "err-part-unknown")
+
+
+async def _beside_bad(stage: Stage) -> dict[str, Any]:
+    """Good streams, and wrong requests among them."""
+    good = [chat(f"beside-good-{n}", ENDLESS, max_tokens=24, **STREAMED) for n in range(len(BAD))]
+    wrong = [refused(f"beside-bad-{n}", WRONG[name].body) for n, name in enumerate(BAD)]
+    await asyncio.gather(*(_bounded(stage, ask) for ask in good), *(stage.send(ask) for ask in wrong))
+    return {}
+
+
+KEPT = 4  # requests over one connection
+
+
+async def _kept(stage: Stage) -> dict[str, Any]:
+    """Requests one after the other by a client of its own, over one connection where the server keeps it."""
+    async with Client(stage.client.base_url, stage.target.timeouts, stage.client.headers) as client:
+        lonely = stage.through(client)
+        for number in range(KEPT):
+            await lonely.send(chat(f"kept-{number}", SHORT, max_tokens=2))
+        return {"broken": client.broken_reuses}
+
+
+TRIES = 3  # good requests, each of which a server may fail once by chance
+
+
+async def _vitals(stage: Stage) -> dict[str, Any]:
+    """Is it alive, and what does its health say? Asked even of a server that was given up."""
+    for number in range(TRIES):
+        ask = chat(f"vitals-{number}", SHORT, max_tokens=2, disruptive=True)
+        exchange = await stage.send(ask, hang_up=lambda _: False, undaunted=True)
+        if exchange.error is None and exchange.status == 200:
+            break
+    await stage.send(get("vitals-health", "/health", expects=ANY, disruptive=True), hang_up=lambda _: False, undaunted=True)
+    return {}
+
+
+SCENARIOS = (
+    Scenario("crowd", _crowd, makes=("crowd-stream-0", "crowd-whole-0"), tokens=32 * (LASTING + TOLD)),
+    Scenario("crowd-with-pictures", _crowd_with_pictures, needs=VISION, tokens=2 * PICTURES * TOLD),
+    Scenario("long-beside", _long_beside, makes=("long-beside-them",), tokens=RUNNING * 200),
+    Scenario("beside-bad", _beside_bad, tokens=len(BAD) * 24),
+    Scenario("kept", _kept, alone=False),
+    Scenario("departing-streams", lambda stage: _departure(stage, True), last=True),
+    Scenario("departing-clients", lambda stage: _departure(stage, False), last=True),
+    Scenario("neighbour", _neighbour, last=True),
+    Scenario("vitals", _vitals, needs=("health",), last=True),
+)

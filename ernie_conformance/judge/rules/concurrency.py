@@ -1,0 +1,344 @@
+"""Rules about many at once. Nothing here depends on how fast a server is, or how clever: they compare its answers
+with each other, and its pauses with what it does alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from ernie_conformance.gather.asks.concurrency import KEPT, MANY
+from ernie_conformance.gather.stage import NOT_TRIED
+from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, NotTestable, Warned, expect
+from ernie_conformance.judge.rules.text import channels
+from ernie_conformance.judge.schemas import breach
+from ernie_conformance.judge.subjects import Scene
+from ernie_conformance.judge.views import STATUS, TRANSPORT, Reply, Stream, usable, view
+from ernie_conformance.wire import sse
+from ernie_conformance.wire.exchange import Exchange, NotJson, strict_json
+
+LOAD = (429, 503)  # how a server says that it has too much to do
+
+
+def made_by(scene: Scene, prefix: str) -> list[Exchange]:
+    """The exchanges `prefix`-0, `prefix`-1, ... in this order. Raises Blocked when the scenario didn't come to them."""
+    names = (f"{prefix}-{number}" for number in range(len(scene.exchanges)))
+    found = [scene.exchanges[name] for name in names if name in scene.exchanges]
+    if not found:
+        raise Blocked(TRANSPORT, f"{scene.name}: broke off before {prefix}", scene.name)
+    return found
+
+
+def replies(scene: Scene, prefix: str) -> list[tuple[int, Reply]]:
+    """Those of the exchanges that were answered, with their numbers. Raises Blocked when none was."""
+    found: list[tuple[int, Reply]] = []
+    blocked = []
+    for number, exchange in enumerate(made_by(scene, prefix)):
+        try:
+            found.append((number, view(exchange)))
+        except Blocked as outcome:
+            blocked.append(outcome)
+    if not found:
+        raise blocked[0]
+    return found
+
+
+# Isolation
+
+
+def have_no_foreign_code(scene: Scene, prefix: str) -> None:
+    """No answer holds a code that only another request was given. Raises Broken with both.
+
+    NotAsked when no answer holds even its own: a model that repeats nothing gives nothing away.
+    """
+    codes, own = scene.note("codes"), 0
+    for number, reply in replies(scene, prefix):
+        said = "".join(text for _, text in channels(reply))
+        own += codes[number] in said
+        for other, code in enumerate(codes):
+            foreign = other != number and code in said
+            detail = f"{reply.name} says {code!r}, which was given to {prefix}-{other} alone: {said[:100]!r}"
+            expect(not foreign, detail, reply, f"{prefix}-{other}")
+    if not own:
+        raise NotAsked(f"{prefix}: no answer holds the code that it was asked for")
+
+
+def are_counted_apart(scene: Scene, prefix: str) -> None:
+    """Each prompt is longer than the one before, and so is what is counted for it. Raises Broken with the first two.
+
+    NotAsked where usage isn't told for two of them.
+    """
+    counted = [(reply, reply.count("prompt_tokens")) for _, reply in replies(scene, prefix) if isinstance(reply.usage, dict)]
+    if len(counted) < 2:
+        raise NotAsked(f"{prefix}: fewer than two answers tell their usage")
+    if counted[0][1] == counted[-1][1]:
+        raise Blocked("LIMIT-010", f"{prefix}: prompts of all lengths count {counted[0][1]} tokens", counted[0][0])
+    for (less, few), (more, many) in pairwise(counted):
+        detail = f"{more.name} has the longer prompt, and {many} prompt_tokens; {less.name} has {few}"
+        expect(many > few, detail, less, more)
+
+
+# Side by side
+
+AT_LEAST = 2  # a server with slots answers two at a time, whatever else it does
+FEW_TEXTS = 3  # a stream whose text came in fewer arrivals may have been held up by anyone on its way
+ENOUGH = 4  # streams that lasted, to tell whether they overlapped
+SHARE = 0.5  # of the slots: some of an attached server's may be others', and streams begin and end one by one
+
+
+def arrivals(stream: Stream) -> list[float]:
+    """When text came (epoch seconds), each moment once."""
+    return sorted({stream.exchange.sent_at + piece.chunk.at for piece in stream.text_pieces})
+
+
+def most_at_once(spans: Iterable[tuple[float, float]]) -> int:
+    """How many of these (begin, end) hold one moment in common, at most. Touching isn't overlapping."""
+    edges = sorted((at, change) for begin, end in spans for at, change in ((begin, 1), (end, -1)))
+    running = most = 0
+    for _, change in edges:
+        running += change
+        most = max(most, running)
+    return most
+
+
+def run_side_by_side(crowd: Scene) -> None:
+    """Streams that were asked at once are made at once. Raises Broken for one after the other, Warned for too few."""
+    slots = crowd.note("slots")
+    if slots < AT_LEAST:
+        raise NotTestable("the target has one slot")
+    streams = [reply for _, reply in replies(crowd, "crowd-stream") if isinstance(reply, Stream)]
+    spans = [(times[0], times[-1]) for times in map(arrivals, streams) if len(times) >= FEW_TEXTS]
+    if len(spans) < min(slots, ENOUGH):
+        raise NotAsked(f"crowd: {len(spans)} of {len(streams)} streams came in {FEW_TEXTS} arrivals or more")
+    most, names = most_at_once(spans), [stream.name for stream in streams]
+    expect(most >= AT_LEAST, f"{names[0]} and the rest: {len(spans)} streams were made one after the other", *names)
+    if most < SHARE * slots <= len(spans):
+        raise Warned(f"{names[0]} and the rest: at most {most} streams ran at once, of {slots} slots", *names)
+
+
+# Waiting in line
+
+
+def _events(exchange: Exchange) -> list[Any]:
+    """The JSON values of a body, as far as there are any: what is wrong with the rest is other rows' matter."""
+    wants = exchange.wants_stream
+    texts = [event.data for event in sse.decode(exchange.body).events] if wants else [exchange.text]
+    values = []
+    for text in texts:
+        try:
+            values.append(strict_json(text))
+        except NotJson:
+            values.append(text.strip())
+    return values
+
+
+def parts_of(exchange: Exchange) -> set[str]:
+    """What there is of an answer: text, its end, the mark that ends a stream; or an error that a client can see."""
+    found = set()
+    for value in _events(exchange):
+        if value == sse.DONE:
+            found.add("[DONE]")
+        if not isinstance(value, dict):
+            continue
+        if value.get("error") is not None:
+            found.add("error")
+        choices = value.get("choices")
+        for choice in choices if isinstance(choices, list) else []:
+            if not isinstance(choice, dict):
+                continue
+            said = choice.get("delta") or choice.get("message") or {}
+            if isinstance(said, dict) and (said.get("content") or said.get("reasoning_content") or said.get("reasoning")):
+                found.add("text")
+            if choice.get("finish_reason"):
+                found.add("finish_reason")
+    return found
+
+
+def asked(exchange: Exchange) -> Exchange:
+    """`exchange`, if it was sent. Raises Blocked by what made the gatherer give the server up."""
+    if exchange.error == NOT_TRIED:
+        raise Blocked(TRANSPORT, f"{exchange.name}: {exchange.error}", exchange)
+    return exchange
+
+
+def what_is_wrong(exchange: Exchange, control: Exchange) -> str:
+    """How an answer ended badly, or what it lacks of what `control` has. "" when nothing, or when it tells an error."""
+    if asked(exchange).error is not None or exchange.status is None:
+        return exchange.error or "no answer"
+    if exchange.status != 200:
+        return f"status {exchange.status}"
+    found = parts_of(exchange)
+    lacks = [] if "error" in found else sorted(parts_of(usable(control)) - found)
+    return f"no {', no '.join(lacks)}" if lacks else ""
+
+
+def control_for(crowd: Scene, exchange: Exchange) -> Exchange:
+    """The same kind of answer, from one that had a slot at once."""
+    return made_by(crowd, "crowd-stream" if exchange.wants_stream else "crowd-whole")[0]
+
+
+def queued(crowd: Scene) -> list[Exchange]:
+    """What came when every slot was taken. Raises Blocked when even those with a slot weren't answered."""
+    for prefix in ("crowd-stream", "crowd-whole"):
+        usable(made_by(crowd, prefix)[0])
+    return [asked(exchange) for prefix in ("queue-stream", "queue-whole") for exchange in made_by(crowd, prefix)]
+
+
+def are_answered_or_turned_away(crowd: Scene) -> None:
+    """What is more than fits gets 200, or 429 or 503. Raises Broken for anything else, silence included."""
+    for exchange in queued(crowd):
+        said = exchange.error if exchange.status is None else f"status {exchange.status}: {exchange.text[:80]!r}"
+        detail = f"{exchange.name}: every slot was taken: {said}; an answer, 429 or 503 is owed"
+        expect(exchange.status in (200, *LOAD), detail, exchange)
+
+
+def are_answered_whole(crowd: Scene) -> None:
+    """An answer with 200 that had to wait has what the others have. Raises Broken; NotAsked when all were turned away."""
+    taken = [exchange for exchange in queued(crowd) if exchange.status == 200]
+    if not taken:
+        raise NotAsked("crowd: what didn't fit was turned away")
+    for exchange in taken:
+        wrong = what_is_wrong(exchange, control_for(crowd, exchange))
+        detail = f"{exchange.name}: waited for a slot, and came with status 200: {wrong}: {exchange.text[-80:]!r}"
+        expect(not wrong, detail, exchange)
+
+
+def are_turned_away_clearly(crowd: Scene) -> None:
+    """A refusal for the load has the documented body. Raises Broken; NotAsked when nothing was turned away."""
+    refusals = [exchange for exchange in queued(crowd) if exchange.status in LOAD]
+    if not refusals:
+        raise NotAsked("crowd: nothing was turned away")
+    for exchange in refusals:
+        try:
+            wrong = breach("compat/error", exchange.json)
+        except NotJson as error:
+            wrong = f"no JSON ({error})"
+        detail = f"{exchange.name}: status {exchange.status} for the load: {wrong}: {exchange.text[:80]!r}"
+        expect(wrong is None, detail, exchange)
+
+
+# Clients that leave
+
+TELLING = 2.0  # seconds that the ones who left would still need: below, no wait can be told from chance
+PATIENCE = 0.5  # of that time: a slot that is free serves a few tokens at once, one that isn't, after all of it
+
+
+def pace_of(stream: Stream) -> float:
+    """Tokens a second of a stream alone. Raises NotAsked when it is too short to tell."""
+    times, tokens = arrivals(stream), stream.count("completion_tokens")
+    if len(times) < FEW_TEXTS or times[-1] <= times[0]:
+        raise NotAsked(f"{stream.name}: {tokens} tokens in {len(times)} arrivals are too few to tell its pace")
+    return tokens / (times[-1] - times[0])
+
+
+def slots_are_free(scene: Scene, kind: str) -> None:
+    """After all clients have left, a short request needn't wait for what they had asked for. Raises Broken."""
+    pace = Stream(scene.exchanges[f"leave-{kind}-pace"])
+    left, after = made_by(scene, f"leave-{kind}"), asked(scene.exchanges[f"leave-{kind}-after"])
+    if not any(exchange.status == 200 or exchange.status is None for exchange in left):
+        raise Blocked(STATUS, f"{left[0].name}: status {left[0].status}", left[0])
+    due = MANY / pace_of(pace) - (after.sent_at - max(exchange.sent_at for exchange in left))
+    what = f"{len(left)} clients had left; {after.name} after them"
+    gone = after.error is not None or after.status != 200
+    expect(not gone, f"{what}: {after.error or f'status {after.status}'}", after, left[0])
+    if due < TELLING:
+        raise NotAsked(f"{pace.name}: so fast that they would have been done in {due:.1f} s")
+    detail = f"{what} took {after.seconds:.1f} s; what they had asked for takes {due:.1f} s more: their slots weren't freed"
+    expect(after.seconds < PATIENCE * due, detail, after, left[0])
+
+
+def stays_undisturbed(neighbour: Scene, control: Exchange) -> None:
+    """A stream goes on to its end though clients beside it leave. Raises Broken with what is missing."""
+    staying = neighbour.exchanges["stays"]
+    wrong = what_is_wrong(staying, control)
+    expect(not wrong, f"stays: two clients beside it left: {wrong}: {staying.text[-80:]!r}", staying)
+
+
+# Long prompts
+
+STALL = 1.0  # seconds: what a reader takes for a stop (Nielsen, response times); probes of Kubernetes wait as long
+USUAL = 10  # times its own usual pause: a server that is slow altogether pauses longer
+
+
+def longest_pause(times: Sequence[float], begin: float, end: float) -> float:
+    """The longest time between two arrivals that overlaps with [begin, end]."""
+    return max((after - before for before, after in pairwise(times) if after > begin and before < end), default=0.0)
+
+
+def goes_on(scene: Scene) -> None:
+    """While a long prompt is read, what runs goes on running. Raises Broken with the longest pause."""
+    long = Stream(scene.exchanges["long-beside-them"])
+    begin, end = long.exchange.sent_at, next(iter(arrivals(long)), _end(long.exchange))
+    running = [reply for _, reply in replies(scene, "running") if isinstance(reply, Stream)]
+    told = [(stream, arrivals(stream)) for stream in running]
+    told = [(stream, times) for stream, times in told if len(times) > FEW_TEXTS and times[-1] > begin]
+    if not told:
+        raise NotAsked(f"{running[0].name}: ended before the long prompt came")
+    for stream, times in told:
+        pause, usual = longest_pause(times, begin, end), median(after - before for before, after in pairwise(times))
+        detail = f"{stream.name}: paused for {pause:.1f} s (usually {usual:.2f} s) while {long.name} was read"
+        expect(pause <= max(STALL, USUAL * usual), detail, stream, long)
+
+
+# Neighbours, connections, health
+
+
+def bear_bad_neighbours(scene: Scene, control: Exchange) -> None:
+    """Good requests among wrong ones are answered whole. Raises Broken with what is missing."""
+    for exchange in made_by(scene, "beside-good"):
+        wrong = what_is_wrong(exchange, control)
+        expect(not wrong, f"{exchange.name}: wrong requests beside it: {wrong}: {exchange.text[-80:]!r}", exchange)
+
+
+def connections_last(kept: Scene) -> None:
+    """A connection that the server doesn't close takes another request. Raises Broken when none ever did."""
+    broken = kept.note("broken")
+    detail = f"kept-1 and the rest: {broken} of {KEPT - 1} times the kept connection broke when it was used again"
+    expect(broken < KEPT - 1, detail, *(exchange.name for exchange in made_by(kept, "kept")))
+
+
+def _end(exchange: Exchange) -> float:
+    return exchange.sent_at + exchange.seconds
+
+
+def health_answers(crowd: Scene) -> None:
+    """Health is answered within a second while requests run, and doesn't wait for them to end. Raises Broken.
+
+    One late answer may be the machine's; two are the server's.
+    """
+    load_ends = max(_end(exchange) for exchange in made_by(crowd, "crowd-stream"))
+    polls = [poll for poll in made_by(crowd, "crowd-health") if poll.error is None]
+    if not polls:
+        raise Blocked(TRANSPORT, "crowd-health-0: no health check was answered", "crowd-health-0")
+    late = [poll for poll in polls if poll.seconds > STALL]
+    waited = [poll for poll in polls if poll.seconds > USUAL * BETWEEN_CALLS and poll.sent_at < load_ends <= _end(poll)]
+    for which, what in ((late, "later than a second"), (waited, "only when the load had ended")):
+        share = f"{len(which)} of {len(polls)}"
+        detail = f"{which[0].name if which else ''}: /health was answered {what}, {share} times"
+        expect(len(which) < 2 and len(which) < len(polls), detail, *which)
+
+
+BETWEEN_CALLS = 0.02  # seconds: more than an answer without a body takes on a machine that does other things too
+
+
+def health_holds(crowd: Scene) -> None:
+    """Health says that all is well while requests are answered. Raises Broken with the status."""
+    usable(made_by(crowd, "crowd-stream")[0])
+    for poll in made_by(crowd, "crowd-health"):
+        if poll.status is not None:
+            detail = f"{poll.name}: status {poll.status} while requests are answered, 200 is owed"
+            expect(poll.status == 200, detail, poll)
+
+
+def health_tells_the_truth(vitals: Scene) -> None:
+    """Where health says 200, a good request is answered. Raises Broken with how several ended."""
+    tries, health = made_by(vitals, "vitals"), vitals.exchanges["vitals-health"]
+    if any(exchange.error is None and (exchange.status or 0) < 500 for exchange in tries):
+        return
+    if health.status is None:
+        raise Blocked(TRANSPORT, f"{health.name}: {health.error}", health)
+    ends = ", ".join(dict.fromkeys(exchange.error or f"status {exchange.status}" for exchange in tries))
+    if health.status == 200:
+        raise Broken(f"{health.name}: status 200, and {len(tries)} good requests got: {ends}", health, tries[0])
