@@ -86,4 +86,5 @@ def test_offered_tools_change_no_text(twins_with_tools: Scene) -> None:
 
 @row("TWIN-014")
 def test_logprobs_change_no_text(twins: Scene, twins_with_logprobs: Scene) -> None:
-    rules.match_with_logprobs(rules.pair(twins, "twin-count"), rules.pair(twins_with_logprobs, "twin-logprobs"))
+    for plain, probed in (("twin-count", "twin-logprobs"), ("twin-sentence", "twin-logprobs-sentence")):
+        rules.match_with_logprobs(rules.pair(twins, plain), rules.pair(twins_with_logprobs, probed))

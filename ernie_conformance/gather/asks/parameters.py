@@ -145,9 +145,11 @@ SEEDED = [
     chat(f"seed-{name}", FREELY, seed=seed, **{**FREE, "max_tokens": 100})
     for name, seed in (("7-a", 7), ("7-b", 7), ("7-c", 7), ("8", 8), ("9", 9), ("10", 10))
 ]
-REPEATING = "Count from 1 to 14 in figures, separated by commas."
+# One answer that repeats a comma, one of prose, which repeats its commonest words.
+REPEATING = {"": "Count from 1 to 14 in figures, separated by commas.", "-prose": WHY}
 PENALISED = [
-    chat(f"penalty-{name}", REPEATING, temperature=0, max_tokens=160, frequency_penalty=amount, presence_penalty=amount)
+    chat(f"penalty-{name}{kind}", said, temperature=0, max_tokens=160, frequency_penalty=amount, presence_penalty=amount)
+    for kind, said in REPEATING.items()
     for name, amount in (("none", 0), ("none-again", 0), ("high", 2))
 ]
 

@@ -23,7 +23,10 @@ PAIRS = (
     *both("twin-sentence", SENTENCE, max_tokens=200, **GREEDY),  # ends as prose does, with a full stop or more
 )
 WITH_TOOLS = both("twin-tools", CODE, max_tokens=96, tools=[WEATHER], **GREEDY)
-WITH_LOGPROBS = both("twin-logprobs", COUNT, max_tokens=64, logprobs=True, **GREEDY)
+WITH_LOGPROBS = (
+    *both("twin-logprobs", COUNT, max_tokens=64, logprobs=True, **GREEDY),
+    *both("twin-logprobs-sentence", SENTENCE, max_tokens=200, logprobs=True, **GREEDY),
+)
 
 
 async def one_by_one(stage: Stage, asks: tuple[Ask, ...]) -> dict[str, Any]:

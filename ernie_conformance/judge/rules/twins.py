@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ernie_conformance.judge.outcome import Blocked, NotAsked, expect
+from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, expect
 from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import Answer, Stream
 from ernie_conformance.wire.exchange import Exchange
@@ -97,6 +97,12 @@ def is_replaced(one: str, other: str) -> bool:
     return len(one) == len(other) and all(a == b or a in LOST or b in LOST for a, b in pairs)
 
 
+def is_damaged(one: str, other: str) -> bool:
+    """Is one text the other with characters lost, moved or replaced?"""
+    short, long = sorted((one, other), key=len)
+    return is_part(short, long) or sorted(short) == sorted(long) or is_replaced(one, other)
+
+
 def damage(pair: Pair) -> str:
     """What the way did to one twin: "" (nothing that shows), "white space" or "characters"."""
     one, other = pair.texts
@@ -109,9 +115,7 @@ def damage(pair: Pair) -> str:
         return ""  # the model said something else
     if squeezed(one) == squeezed(other):
         return "white space"
-    short, long = sorted((squeezed(one), squeezed(other)), key=len)
-    damaged = is_part(short, long) or sorted(short) == sorted(long) or is_replaced(one, other)
-    return "characters" if damaged else ""
+    return "characters" if is_damaged(squeezed(one), squeezed(other)) else ""
 
 
 def difference(pair: Pair, width: int = 24) -> str:
@@ -189,12 +193,12 @@ def count_alike(found: Iterable[Pair]) -> None:
 
 
 def match_with_logprobs(plain: Pair, probed: Pair) -> None:
-    """Asking for logprobs changes no character: whole against whole, stream against stream. Raises Broken.
+    """Asking for logprobs changes no character of an answer that is said alike in both modes. Raises Broken.
 
-    One of the two modes must agree to the character (numerics may part the other), and neither may be damaged.
+    With logprobs both modes must say another text, and the same one, or the text with characters lost: else it was chance.
     """
     modes = ((plain.whole, probed.whole), (plain.stream, probed.stream))
-    differing = [(one, other) for one, other in modes if one.text != other.text]
-    if len(differing) == len(modes):
-        one, other = differing[0]
-        expect(False, f"{other.name}: {other.text[:60]!r} with logprobs, {one.text[:60]!r} without", one, other)
+    other = all(one.text != found.text for one, found in modes)
+    if plain.same and other and (probed.same or all(is_damaged(one.text, found.text) for one, found in modes)):
+        one, found = modes[0]
+        raise Broken(f"{found.name}: {found.text[:60]!r} with logprobs, {one.text[:60]!r} without", one, found)
