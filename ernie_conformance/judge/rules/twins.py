@@ -91,16 +91,14 @@ def is_part(short: str, long: str) -> bool:
 LOST = "?\ufffd"  # what decoders put in the place of what they can't show
 
 
-def is_replaced(one: str, other: str) -> bool:
-    """Do the texts differ only where one of them has a mark of a lost character?"""
-    pairs = list(zip(one, other, strict=False))
-    return len(one) == len(other) and all(a == b or a in LOST or b in LOST for a, b in pairs)
-
-
 def is_damaged(one: str, other: str) -> bool:
-    """Is one text the other with characters lost, moved or replaced?"""
+    """Is one text the other with characters lost, moved or replaced by a mark?"""
     short, long = sorted((one, other), key=len)
-    return is_part(short, long) or sorted(short) == sorted(long) or is_replaced(one, other)
+    if is_part(short, long) or sorted(short) == sorted(long):
+        return True
+    unmarked = [text.translate(dict.fromkeys(map(ord, LOST))) for text in (one, other)]
+    short, long = sorted(unmarked, key=len)
+    return unmarked != [one, other] and 2 * len(short) >= len(long) and is_part(short, long)
 
 
 def damage(pair: Pair) -> str:
