@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from ernie_conformance.faults.fault import Behaviour, Fault
 from ernie_conformance.faults.proxy import injecting
 from ernie_conformance.faults.variations import variations
 
+LIFETIME = 6  # requests that a dying server answers, those by which it becomes ready among them
 DRAIN = 10.0  # seconds for open answers when told to stop
 LEFT_BEHIND = "import socket,time; s=socket.socket(); s.bind(('127.0.0.1',0)); s.listen(); time.sleep(30)"
 
@@ -69,25 +71,25 @@ def _list(as_json: bool) -> None:
         print("{id:34} {kind:9} {area:11} {severity:8} {row:14} {title}".format(**record))
 
 
-async def serve(arguments: argparse.Namespace) -> None:
+async def serve(
+    fault: Fault | None, upstream: str, metrics_upstream: str = "", *, host: str = "127.0.0.1", port: int, metrics_port: int
+) -> None:
     """Listen until told to stop (SIGTERM or SIGINT), then let open answers end."""
-    fault = {**catalogue(), **variations()}.get(arguments.fault or "")
+    life = fault.life if isinstance(fault, Behaviour) else ""
     stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    if isinstance(fault, Behaviour) and fault.leaves_child:
+    for number, name in ((signal.SIGTERM, "term"), (signal.SIGINT, "int")):
+        deaf = life == f"ignores-{name}"
+        asyncio.get_running_loop().add_signal_handler(number, (lambda: None) if deaf else stop.set)
+    if life == "leaves-child":
         subprocess.Popen([sys.executable, "-c", LEFT_BEHIND], start_new_session=True)
-    async with injecting(
-        fault,
-        arguments.upstream,
-        arguments.metrics_upstream,
-        host=arguments.host,
-        port=arguments.port,
-        metrics_port=arguments.metrics_port,
-    ) as injector:
+    async with injecting(fault, upstream, metrics_upstream, host=host, port=port, metrics_port=metrics_port) as injector:
         print(json.dumps({"base_url": injector.base_url, "metrics_url": injector.metrics_url}), flush=True)
+        while life == "dies" and not stop.is_set():
+            if injector.memory.visits >= LIFETIME:
+                os._exit(3)
+            await asyncio.sleep(0.01)
         await stop.wait()
-        if not (isinstance(fault, Behaviour) and fault.cuts_on_term):
+        if life != "cuts-streams":
             await injector.drain(DRAIN)
 
 
@@ -96,7 +98,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments.list:
         _list(arguments.json)
     else:
-        asyncio.run(serve(arguments))
+        fault = {**catalogue(), **variations()}.get(arguments.fault or "")
+        ports = {"host": arguments.host, "port": arguments.port, "metrics_port": arguments.metrics_port}
+        asyncio.run(serve(fault, arguments.upstream, arguments.metrics_upstream, **ports))
 
 
 if __name__ == "__main__":

@@ -31,6 +31,11 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
+async def relay(visit: Visit) -> None:
+    """Nothing is wrong with it."""
+    await visit.relay()
+
+
 async def stall(visit: Visit) -> None:
     await visit.stall()
 
@@ -67,6 +72,17 @@ def after(count: int, act: Act) -> Act:
 
     async def behave(visit: Visit) -> None:
         await (act(visit) if visit.memory.visits > count else visit.relay())
+
+    return behave
+
+
+def begins_with(count: int, act: Act) -> Act:
+    """Act so on the first `count` requests."""
+
+    async def behave(visit: Visit) -> None:
+        kept = visit.memory.kept
+        kept["first"] = kept.get("first", 0) + 1
+        await (act(visit) if kept["first"] <= count else visit.relay())
 
     return behave
 

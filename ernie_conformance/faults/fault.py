@@ -12,6 +12,16 @@ from ernie_conformance.wire.exchange import Request
 if TYPE_CHECKING:
     from ernie_conformance.faults.visit import Visit
 
+LIVES = (
+    "launched",  # well; what `act` does to the first requests is what is wrong
+    "exits",
+    "dies",
+    "leaves-child",  # a process that holds a port
+    "leaves-file",
+    "cuts-streams",
+    "ignores-int",
+    "ignores-term",
+)
 SEVERITIES = ("critical", "high", "medium", "low")
 
 Headers = tuple[tuple[str, str], ...]
@@ -111,8 +121,7 @@ class Behaviour(Fault):
     """Acts on the socket, with memory of what went before. Needs a live server."""
 
     act: Act | None = None
-    leaves_child: bool = False  # the program leaves a process behind that holds a port
-    cuts_on_term: bool = False  # the program ends at once when told to stop, with streams open
+    life: str = ""  # how the program starts or ends: one of LIVES; it shows only in one that was launched
 
 
 def _known(id: str, given: dict[str, Any]) -> dict[str, Any]:

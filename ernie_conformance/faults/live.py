@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ernie_conformance.faults.fault import Fault
+from ernie_conformance.faults.fault import Behaviour, Fault
 from ernie_conformance.faults.proxy import injecting
 from ernie_conformance.faults.score import Score, score
+from ernie_conformance.faults.started import launching
 from ernie_conformance.gather.gather import Orders, gather
 from ernie_conformance.judge.judge import Case, Terms, rule
 from ernie_conformance.judge.rows import load_rows
@@ -32,6 +33,7 @@ ROW_AREAS = {
     "vision": ("vision",),
     "chat": ("conversation",),
     "concurrency": ("concurrency",),
+    "launch": ("launch",),
     "auxiliary": ("auxiliary",),
     "completions": ("auxiliary",),
     "tools": ("tools",),
@@ -74,10 +76,20 @@ async def _scored(
     return score(fault, [rule(case, evidence, terms) for case in cases], narrowed=True)
 
 
+async def _launched(fault: Behaviour, target: Target, cases: Sequence[Case], folder: Path) -> Score:
+    """The score of a server that has to be launched to show what is wrong with it."""
+    broken = replace(target, launch=launching(fault, target.launch))
+    evidence = await asyncio.wait_for(gather(broken, set(), Orders(report_dir=folder, speed="gate")), PATIENCE)
+    return score(fault, [rule(case, evidence, Terms(broken)) for case in cases], narrowed=True)
+
+
 async def _scores(faults: Sequence[Fault], target: Target, cases: Sequence[Case]) -> list[Score]:
     found = []
     with tempfile.TemporaryDirectory(prefix="injector-") as name:
         folder = Path(name)
+        started = [fault for fault in faults if isinstance(fault, Behaviour) and fault.life]
+        found += [await _launched(fault, target, cases, folder) for fault in started]
+        faults = [fault for fault in faults if fault not in started]
         for speed, keyed in sorted({(fault.speed, needs_key(fault)) for fault in faults}):
             judged = replace(target, capabilities=target.capabilities | {"api-key"}) if keyed else target
             async with serve(

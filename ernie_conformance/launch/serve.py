@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ernie_conformance.launch import causes
+from ernie_conformance.launch.farewell import last_words
 from ernie_conformance.launch.leftovers import Leftovers, gpu_kept, gpu_memory
 from ernie_conformance.launch.logs import History, LogMark, Logs
 from ernie_conformance.launch.plan import Plan, Setting, chosen_ports, is_free, read_plan, setting_of
@@ -45,7 +46,8 @@ class Deployment:
     {"command", "cwd", "environment", "ports", "ready" (was it ever), "tries", "starts" [{"seconds", "stages", "health",
     "answers"}], "restarts" [{"at", "during", "cause", "detail", "log"}], "failure" (see LaunchFailed),
     "watched" [kind of leftover], "stale" [thing],
-    "shutdown", "second" (each {..., see stop.stop, "names" [thing]}), "gpu" {"watched", "kept"}}
+    "shutdown", "second" (each {..., see stop.stop, "names" [thing]}; "second" has "stream", see farewell.last_words),
+    "gpu" {"watched", "kept"}}
     """
 
     target: Target
@@ -127,14 +129,17 @@ class Deployment:
         await self._start()
 
     async def start_again_to_terminate(self) -> None:
-        """Start once more, only to see how SIGTERM ends it; noted under "second"."""
+        """Start once more, only to see how SIGTERM ends it, and a stream that runs then; noted under "second"."""
         try:
             await self._start()
         except LaunchFailed:
             self.facts["second"] = {"failure": self.facts.pop("failure")}
             await self.end("TERM")
         else:
-            self.facts["second"] = await self.end("TERM")
+            headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+            async with Client(self.base_url, self.target.timeouts, headers) as client:
+                ended, stream = await last_words(client, self.target, lambda: self.end("TERM"))
+            self.facts["second"] = {**(ended or {}), "stream": stream}
 
     async def end(self, signal: str, *, hurried: bool = False) -> dict[str, Any] | None:
         """Stop the server if there is one, clear what is provably its own, and say how that went."""

@@ -140,3 +140,15 @@ def test_no_names_are_left(facts: Facts) -> None:
     expect(
         not names, f"left behind: {[name['id'] for name in names]}; still to clear: {clear or 'nothing'} {launch['ports']}"
     )
+
+
+@row("LAUNCH-011")
+def test_sigterm_cuts_no_stream_unseen(facts: Facts) -> None:
+    launch = started(facts)
+    if "second" not in launch:
+        raise NotTestable("a second start costs too much on this target")
+    stream = launch["second"].get("stream", {})
+    if not stream.get("running") or stream["media_type"] != "text/event-stream":
+        raise NotAsked(f"no stream was running when SIGTERM came: {stream.get('error') or stream.get('status')}")
+    seen = "[DONE]" in stream["tail"] or '"error"' in stream["tail"]
+    expect(seen, f"SIGTERM cut a stream without a word: {stream['error'] or 'a clean end'}; last {stream['tail'][-80:]!r}")

@@ -27,13 +27,19 @@ def end(signal: str) -> Facts:
     }  # fmt: skip
 
 
+def stream(tail: str, error: str | None = None) -> Facts:
+    """A stream that ran when SIGTERM came."""
+    return {"running": True, "status": 200, "media_type": "text/event-stream", "error": error, "seconds": 1.0, "tail": tail}
+
+
 def good() -> Facts:
     answers = [{"at": 0.3, "status": 200, "error": ""}]
     health = [{"at": 0.1, "status": 503, "error": ""}, {"at": 0.2, "status": 200, "error": ""}]
     return {
         "ready": True, "tries": 1, "ports": {"port": 8180}, "restarts": [], "watched": ["metrics directory"], "stale": [],
         "starts": [{"seconds": 0.4, "stages": [], "health": health, "answers": answers}],
-        "shutdown": end("SIGINT"), "second": end("SIGTERM"), "gpu": {"watched": 1, "kept": []},
+        "shutdown": end("SIGINT"), "second": {**end("SIGTERM"), "stream": stream("data: [DONE]\n\n")},
+        "gpu": {"watched": 1, "kept": []},
     }  # fmt: skip
 
 
@@ -73,6 +79,11 @@ BREACHES: dict[str, tuple[str, Callable[[Facts], Any]]] = {
     "SIGTERM, orphan": ("LAUNCH-007", lambda facts: facts["second"]["processes"].append(CHILD)),
     "port held": ("LAUNCH-008", lambda facts: facts["shutdown"]["ports"].append({"port": 8180, "holder": None})),
     "GPU memory kept": ("LAUNCH-009", kept([])),
+    "stream cut": (
+        "LAUNCH-011",
+        lambda facts: facts["second"].update(stream=stream('"content":"7"}}]}\n\n', "broken: reset")),
+    ),
+    "stream ended short": ("LAUNCH-011", lambda facts: facts["second"].update(stream=stream('"content":"7"}}]}\n\n'))),
     "name left": ("LAUNCH-010", lambda facts: facts["shutdown"]["names"].append(NAME)),
 }
 HARMLESS: dict[str, Callable[[Facts], Any]] = {
@@ -80,6 +91,9 @@ HARMLESS: dict[str, Callable[[Facts], Any]] = {
     "ended by SIGINT": lambda facts: facts["shutdown"].update(exit=-2),
     "130": lambda facts: facts["shutdown"].update(exit=130),
     "ended by SIGTERM": lambda facts: facts["second"].update(exit=-15),
+    "error told": lambda facts: facts["second"].update(
+        stream=stream('data: {"error":{"message":"stopping"}}\n\n', "broken: reset")
+    ),
     "143": lambda facts: facts["second"].update(exit=143),
     "another port": lambda facts: facts.update(tries=2),
     "an old name": lambda facts: facts["stale"].append(NAME),

@@ -22,6 +22,7 @@ AREAS = (
     "vision",
     "chat",
     "concurrency",
+    "launch",
     "auxiliary",
     "completions",
     "tools",

@@ -14,9 +14,7 @@ FAULTS: tuple[Fault, ...] = (
     behaviour("conc-hang-after-n", "CONC-013", acts.after(acts.SOON, acts.stall), where=posted),
     behaviour("conc-health-blocked", "CONC-011", acts.health_waits, speed="gate"),
     behaviour("conc-no-abort-nonstream", "CONC-009", acts.without_abort, where=where.unstreamed, speed="gate"),
-    behaviour("conc-orphan-workers", "", lambda visit: visit.relay(), leaves_child=True),
     behaviour("conc-overload-500", "CONC-005", acts.when_full(acts.overloaded), where=posted, speed="gate"),
-    behaviour("conc-shutdown-cuts-streams", "", lambda visit: visit.relay(), cuts_on_term=True),
     rewrite("conc-health-wrong-code", "WIRE-006", status(500), where=health),
     behaviour(
         "own-no-abort-stream",
