@@ -59,12 +59,23 @@ def _harmless(id: str, reason: str, edit: Edit, **given: Any) -> Rewrite:
     return Rewrite(id=f"benign-{id}", row="", title=reason, severity="none", area="variation", edit=edit, **given)
 
 
-CROWDS = ("crowd", "long-beside", "beside-bad", "neighbour", "departing-streams", "departing-clients", "kept", "vitals")
+CROWDS = (
+    "crowd",
+    "queue",
+    "health-beside",
+    "long-beside",
+    "beside-bad",
+    "neighbour",
+    "departing-streams",
+    "departing-clients",
+    "kept",
+    "vitals",
+)
 
 
 def _borne(id: str, reason: str, act: Act, **given: Any) -> Behaviour:
     """A way of dealing with many at once that clients bear."""
-    given = {"speed": "gate", "needs": ("crowd",), "where": where.method("POST"), **given}
+    given = {"speed": "gate", "needs": ("queue",), "where": where.method("POST"), **given}
     return Behaviour(id=f"benign-{id}", row="", title=reason, severity="none", area="variation", act=act, **given)
 
 

@@ -29,7 +29,7 @@ WORDS = (
     "'quoted' ", "— … “”", "Ж ", "한국어",
 )  # fmt: skip
 STOPS = ("@@@@", "####", "$$$$", "%%%%", "~~~~", "^^^^")  # nobody answers with these
-MOST_TOKENS = 12
+LEAST_TOKENS, MOST_TOKENS = 2, 12  # a single token has rows of its own
 HOT = 1.0  # a hotter sampler is held on the model's own text by a small top_p
 SIZES = ((28, 28), (56, 28), (84, 112))  # pixels
 ABSENT = "absent"
@@ -119,7 +119,7 @@ def _fields(capabilities: Collection[str]) -> SearchStrategy[dict[str, Any]]:
     }
     if "logprobs" in capabilities:
         optional["logprobs"] = st.booleans()
-    return st.fixed_dictionaries({"max_tokens": st.integers(1, MOST_TOKENS)}, optional=optional)
+    return st.fixed_dictionaries({"max_tokens": st.integers(LEAST_TOKENS, MOST_TOKENS)}, optional=optional)
 
 
 @st.composite

@@ -49,23 +49,23 @@ def test_streams_about_pictures_are_counted_apart(crowd_with_pictures: Scene) ->
 
 
 @row("CONC-004")
-def test_as_many_as_slots_run_at_once(crowd: Scene) -> None:
-    rules.run_side_by_side(crowd)
+def test_as_many_as_slots_run_at_once(queue: Scene) -> None:
+    rules.run_side_by_side(queue)
 
 
 @row("CONC-005")
-def test_more_than_slots_are_answered_or_turned_away(crowd: Scene) -> None:
-    rules.are_answered_or_turned_away(crowd)
+def test_more_than_slots_are_answered_or_turned_away(queue: Scene) -> None:
+    rules.are_answered_or_turned_away(queue)
 
 
 @row("CONC-006")
-def test_what_waited_is_answered_whole(crowd: Scene) -> None:
-    rules.are_answered_whole(crowd)
+def test_what_waited_is_answered_whole(queue: Scene, plain: Exchange, plain_stream: Exchange) -> None:
+    rules.are_answered_whole(queue, plain, plain_stream)
 
 
 @row("CONC-007")
-def test_what_is_turned_away_is_told_why(crowd: Scene) -> None:
-    rules.are_turned_away_clearly(crowd)
+def test_what_is_turned_away_is_told_why(queue: Scene) -> None:
+    rules.are_turned_away_clearly(queue)
 
 
 @row("CONC-008")
@@ -84,13 +84,13 @@ def test_a_long_prompt_stalls_no_stream(long_beside: Scene) -> None:
 
 
 @row("CONC-011")
-def test_health_answers_under_load(crowd: Scene) -> None:
-    rules.health_answers(crowd)
+def test_health_answers_under_load(health_beside: Scene) -> None:
+    rules.health_answers(health_beside)
 
 
 @row("CONC-012")
-def test_health_is_well_under_load(crowd: Scene) -> None:
-    rules.health_holds(crowd)
+def test_health_is_well_under_load(health_beside: Scene) -> None:
+    rules.health_holds(health_beside)
 
 
 @row("CONC-013")

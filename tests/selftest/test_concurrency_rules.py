@@ -54,27 +54,27 @@ STEADY = [0.5] * 8
 
 
 def test_streams_that_overlap_run_side_by_side_however_slow() -> None:
-    crowd = scene(*(stream(f"crowd-stream-{n}", 3.0 + n, [2.0] * 9) for n in range(4)), slots=4)
+    crowd = scene(*(stream(f"holds-{n}", 3.0 + n, [2.0] * 9) for n in range(4)), slots=4)
     assert end_of(rules.run_side_by_side, crowd) is None
 
 
 def test_streams_one_after_the_other_are_broken() -> None:
-    crowd = scene(*(stream(f"crowd-stream-{n}", 10.0 * n, STEADY) for n in range(4)), slots=4)
+    crowd = scene(*(stream(f"holds-{n}", 10.0 * n, STEADY) for n in range(4)), slots=4)
     assert end_of(rules.run_side_by_side, crowd) is Broken
 
 
 def test_fewer_at_once_than_half_the_slots_is_a_warning() -> None:
-    crowd = scene(*(stream(f"crowd-stream-{n}", 10.0 * (n // 2), STEADY) for n in range(8)), slots=8)
+    crowd = scene(*(stream(f"holds-{n}", 10.0 * (n // 2), STEADY) for n in range(8)), slots=8)
     assert end_of(rules.run_side_by_side, crowd) is Warned
 
 
 def test_one_slot_can_not_run_two() -> None:
-    crowd = scene(*(stream(f"crowd-stream-{n}", 10.0 * n, STEADY) for n in range(2)), slots=1)
+    crowd = scene(*(stream(f"holds-{n}", 10.0 * n, STEADY) for n in range(2)), slots=1)
     assert end_of(rules.run_side_by_side, crowd) is NotTestable
 
 
 def test_buffered_streams_tell_nothing_about_slots() -> None:
-    crowd = scene(*(stream(f"crowd-stream-{n}", 10.0 * n, [0.0] * 5) for n in range(4)), slots=4)
+    crowd = scene(*(stream(f"holds-{n}", 10.0 * n, [0.0] * 5) for n in range(4)), slots=4)
     assert end_of(rules.run_side_by_side, crowd) is NotAsked
 
 
@@ -110,7 +110,7 @@ def test_a_stream_that_ended_before_tells_nothing() -> None:
 
 
 def test_what_waited_must_have_what_the_others_have() -> None:
-    control = stream("crowd-stream-0", 0, STEADY)
+    control = stream("plain-stream", 0, STEADY)
     whole = stream("queue-stream-0", 9, STEADY)
     assert rules.what_is_wrong(whole, control) == ""
     assert rules.what_is_wrong(cut(whole, 0), control) == "no [DONE], no finish_reason, no text"
@@ -130,10 +130,10 @@ def test_what_was_never_sent_is_blocked() -> None:
 )
 def test_one_late_health_answer_may_be_the_machines(seconds: list[float], end: type[Outcome] | None) -> None:
     polls = [
-        Exchange(f"crowd-health-{n}", Request("GET", "/health"), 200, sent_at=1000.0, seconds=each)
+        Exchange(f"load-health-{n}", Request("GET", "/health"), 200, sent_at=1000.0, seconds=each)
         for n, each in enumerate(seconds)
     ]
-    assert end_of(rules.health_answers, scene(stream("crowd-stream-0", 1.0, [1.0] * 9), *polls)) is end
+    assert end_of(rules.health_answers, scene(stream("load-0", 1.0, [1.0] * 9), *polls)) is end
 
 
 def vitals(status: int | None, health: int | None) -> Scene:

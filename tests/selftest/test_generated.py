@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ernie_conformance.gather.generated import MOST_TOKENS, STOPS, Pair, drawn
+from ernie_conformance.gather.generated import LEAST_TOKENS, MOST_TOKENS, STOPS, Pair, drawn
 from ernie_conformance.reference import chat
 from ernie_conformance.reference.errors import Refused
 from ernie_conformance.reference.options import Options
@@ -20,7 +20,7 @@ COUNT = 40
 OPTIONS = Options(enable_mm=True, reasoning_parser="ernie-45-vl", max_model_len=32768)
 # The tutorial's tables and the API reference: field to least and most.
 RANGES = {
-    "max_tokens": (1, MOST_TOKENS),
+    "max_tokens": (LEAST_TOKENS, MOST_TOKENS),
     "temperature": (0, 2),
     "top_p": (0.1, 1),
     "frequency_penalty": (-2, 2),

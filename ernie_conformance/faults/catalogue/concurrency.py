@@ -142,7 +142,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     behaviour(
         "own-drifts-slower",
-        "",
+        "",  # a soak sees it
         acts.drifts_slower,
         where=posted,
         title="each request is slower than the one before",

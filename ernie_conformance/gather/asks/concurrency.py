@@ -21,9 +21,15 @@ from ernie_conformance.wire.exchange import ANY, Exchange
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels: no word of any language is spelt so
 STEP = 16  # units: more than two codes of one length differ by in any tokenizer
 TOLD = 96  # tokens: an answer that comes to its code
-LASTING = 160  # tokens: a stream that still runs when the last of as many as there are slots has begun
 TASK = 'Write the code "{code}" twenty times, separated by commas.'
 PICTURES = 4  # pairs of requests with a picture
+ENDLESS = "Count from 1 to 1000 in digits, separated by commas. Write nothing else."
+KINDS: tuple[tuple[str, dict[str, Any]], ...] = (("stream", STREAMED), ("whole", {}))
+
+
+def _lasting(stage: Stage, seconds: float) -> int:
+    """Tokens that take this server so long, or longer."""
+    return int(seconds * stage.target.tokens_per_second)
 
 
 def _codes(salt: str) -> Iterator[str]:
@@ -66,33 +72,46 @@ async def _begin(stage: Stage, asks: Iterable[Ask]) -> list[asyncio.Task[Exchang
     return tasks
 
 
-POLLS, BETWEEN = 5, 0.05  # health checks under load, seconds between two; none waits for the one before
+async def _crowd(stage: Stage) -> dict[str, Any]:
+    """As many requests as slots with a code each, streams and whole answers by turns."""
+    private = _private("crowd", max(stage.target.slots, 2 * len(KINDS)))
+    asks = []
+    for number, (_, said) in enumerate(private):
+        kind, fields = KINDS[number % len(KINDS)]
+        asks.append(chat(f"crowd-{kind}-{number}", said, max_tokens=TOLD, **fields))
+    await stage.send_all(asks, at_most=len(asks))
+    return {"codes": [code for code, _ in private]}
 
 
-async def _watch_health(stage: Stage, name: str) -> None:
+HOLDING = 1.0  # seconds for which every slot is taken: the last stream has begun before the first ends
+
+
+async def _queue(stage: Stage) -> dict[str, Any]:
+    """A stream for each slot, and while they run, a few requests more."""
+    slots, tokens = stage.target.slots, _lasting(stage, HOLDING)
+    holding = await _begin(stage, (chat(f"holds-{n}", ENDLESS, max_tokens=tokens, **STREAMED) for n in range(slots)))
+    more = [
+        chat(f"queue-{kind}-{n}", SHORT, max_tokens=8, **fields) for n in range(max(1, slots // 8)) for kind, fields in KINDS
+    ]
+    await asyncio.gather(*(_bounded(stage, ask) for ask in more), *holding)
+    return {"slots": slots}
+
+
+LOADED = 2.0  # seconds of load: longer than a health check may wait
+POLLS, BETWEEN = 5, 0.1  # health checks under load, seconds between two; none waits for the one before
+
+
+async def _health_beside(stage: Stage) -> dict[str, Any]:
+    """Two streams, and meanwhile health checks."""
+
     async def poll(number: int) -> None:
         await asyncio.sleep(BETWEEN * number)
-        await stage.send(get(f"{name}-health-{number}", "/health", expects=ANY))
+        await stage.send(get(f"load-health-{number}", "/health", expects=ANY))
 
-    if "health" in stage.target.capabilities:
-        await asyncio.gather(*map(poll, range(POLLS)))
-
-
-async def _crowd(stage: Stage) -> dict[str, Any]:
-    """A stream for each slot; while they run, health checks and more requests than fit; then the same as whole answers."""
-    slots = max(stage.target.slots, 2)
-    private = _private("crowd", slots)
-    wave = [chat(f"crowd-stream-{n}", said, max_tokens=LASTING, **STREAMED) for n, (_, said) in enumerate(private)]
-    streams = await _begin(stage, wave)
-    more = [
-        chat(f"queue-{kind}-{n}", SHORT, max_tokens=8, **fields)
-        for n in range(max(1, slots // 8))
-        for kind, fields in (("stream", STREAMED), ("whole", {}))
-    ]
-    await asyncio.gather(_watch_health(stage, "crowd"), *(_bounded(stage, ask) for ask in more), *streams)
-    whole = [chat(f"crowd-whole-{n}", said, max_tokens=TOLD) for n, (_, said) in enumerate(private)]
-    await stage.send_all(whole, at_most=slots)
-    return {"codes": [code for code, _ in private], "slots": stage.target.slots}
+    tokens = _lasting(stage, LOADED)
+    load = await _begin(stage, (chat(f"load-{n}", ENDLESS, max_tokens=tokens, **STREAMED) for n in range(2)))
+    await asyncio.gather(*map(poll, range(POLLS)), *load)
+    return {}
 
 
 async def _crowd_with_pictures(stage: Stage) -> dict[str, Any]:
@@ -101,13 +120,12 @@ async def _crowd_with_pictures(stage: Stage) -> dict[str, Any]:
     asks = [
         chat(f"pictured-{kind}-{n}", user([picture(solid("rgbB"[n % 4])), text(said)]), max_tokens=TOLD, **fields)
         for n, (_, said) in enumerate(private)
-        for kind, fields in (("stream", STREAMED), ("whole", {}))
+        for kind, fields in KINDS
     ]
     await stage.send_all(asks, at_most=len(asks))
     return {"codes": [code for code, _ in private]}
 
 
-ENDLESS = "Count from 1 to 1000 in digits, separated by commas. Write nothing else."
 MANY = 1500  # tokens: seconds of any server's time, so that a slot that isn't freed is felt
 PACED = 48  # tokens by which its pace is measured
 LEAVE = 0.5  # seconds after which a client that waits for a whole answer leaves
@@ -191,9 +209,11 @@ async def _vitals(stage: Stage) -> dict[str, Any]:
 
 
 SCENARIOS = (
-    Scenario("crowd", _crowd, makes=("crowd-stream-0", "crowd-whole-0"), tokens=32 * (LASTING + TOLD)),
+    Scenario("crowd", _crowd, tokens=32 * TOLD),
+    Scenario("queue", _queue, tokens=32 * 60),
+    Scenario("health-beside", _health_beside, needs=("health",), alone=False, tokens=2 * 150),
     Scenario("crowd-with-pictures", _crowd_with_pictures, needs=VISION, tokens=2 * PICTURES * TOLD),
-    Scenario("long-beside", _long_beside, makes=("long-beside-them",), tokens=RUNNING * 200),
+    Scenario("long-beside", _long_beside, tokens=RUNNING * 200),
     Scenario("beside-bad", _beside_bad, tokens=len(BAD) * 24),
     Scenario("kept", _kept, alone=False),
     Scenario("departing-streams", lambda stage: _departure(stage, True), last=True),

@@ -22,20 +22,25 @@ from ernie_conformance.wire.exchange import Exchange, NotJson, strict_json
 LOAD = (429, 503)  # how a server says that it has too much to do
 
 
-def made_by(scene: Scene, prefix: str) -> list[Exchange]:
-    """The exchanges `prefix`-0, `prefix`-1, ... in this order. Raises Blocked when the scenario didn't come to them."""
-    names = (f"{prefix}-{number}" for number in range(len(scene.exchanges)))
-    found = [scene.exchanges[name] for name in names if name in scene.exchanges]
+def numbered(scene: Scene, prefix: str) -> dict[int, Exchange]:
+    """The exchanges `prefix`-N by N, in this order. Raises Blocked when the scenario didn't come to them."""
+    ends = {name.removeprefix(f"{prefix}-"): exchange for name, exchange in scene.exchanges.items()}
+    found = {int(end): exchange for end, exchange in ends.items() if end.isdigit()}
     if not found:
         raise Blocked(TRANSPORT, f"{scene.name}: broke off before {prefix}", scene.name)
-    return found
+    return dict(sorted(found.items()))
+
+
+def made_by(scene: Scene, prefix: str) -> list[Exchange]:
+    """The same without their numbers."""
+    return list(numbered(scene, prefix).values())
 
 
 def replies(scene: Scene, prefix: str) -> list[tuple[int, Reply]]:
     """Those of the exchanges that were answered, with their numbers. Raises Blocked when none was."""
     found: list[tuple[int, Reply]] = []
     blocked = []
-    for number, exchange in enumerate(made_by(scene, prefix)):
+    for number, exchange in numbered(scene, prefix).items():
         try:
             found.append((number, view(exchange)))
         except Blocked as outcome:
@@ -59,8 +64,8 @@ def have_no_foreign_code(scene: Scene, prefix: str) -> None:
         own += codes[number] in said
         for other, code in enumerate(codes):
             foreign = other != number and code in said
-            detail = f"{reply.name} says {code!r}, which was given to {prefix}-{other} alone: {said[:100]!r}"
-            expect(not foreign, detail, reply, f"{prefix}-{other}")
+            detail = f"{reply.name} says {code!r}, which was given to request {other} alone: {said[:100]!r}"
+            expect(not foreign, detail, reply)
     if not own:
         raise NotAsked(f"{prefix}: no answer holds the code that it was asked for")
 
@@ -68,13 +73,13 @@ def have_no_foreign_code(scene: Scene, prefix: str) -> None:
 def are_counted_apart(scene: Scene, prefix: str) -> None:
     """Each prompt is longer than the one before, and so is what is counted for it. Raises Broken with the first two.
 
-    NotAsked where usage isn't told for two of them.
+    NotAsked where usage isn't told for two of them, or is the same for all: nothing can be told by it then.
     """
     counted = [(reply, reply.count("prompt_tokens")) for _, reply in replies(scene, prefix) if isinstance(reply.usage, dict)]
     if len(counted) < 2:
         raise NotAsked(f"{prefix}: fewer than two answers tell their usage")
     if counted[0][1] == counted[-1][1]:
-        raise Blocked("LIMIT-010", f"{prefix}: prompts of all lengths count {counted[0][1]} tokens", counted[0][0])
+        raise NotAsked(f"{prefix}: prompts of all lengths count {counted[0][1]} tokens")
     for (less, few), (more, many) in pairwise(counted):
         detail = f"{more.name} has the longer prompt, and {many} prompt_tokens; {less.name} has {few}"
         expect(many > few, detail, less, more)
@@ -103,15 +108,15 @@ def most_at_once(spans: Iterable[tuple[float, float]]) -> int:
     return most
 
 
-def run_side_by_side(crowd: Scene) -> None:
+def run_side_by_side(queue: Scene) -> None:
     """Streams that were asked at once are made at once. Raises Broken for one after the other, Warned for too few."""
-    slots = crowd.note("slots")
+    slots = queue.note("slots")
     if slots < AT_LEAST:
         raise NotTestable("the target has one slot")
-    streams = [reply for _, reply in replies(crowd, "crowd-stream") if isinstance(reply, Stream)]
+    streams = [reply for _, reply in replies(queue, "holds") if isinstance(reply, Stream)]
     spans = [(times[0], times[-1]) for times in map(arrivals, streams) if len(times) >= FEW_TEXTS]
     if len(spans) < min(slots, ENOUGH):
-        raise NotAsked(f"crowd: {len(spans)} of {len(streams)} streams came in {FEW_TEXTS} arrivals or more")
+        raise NotAsked(f"queue: {len(spans)} of {len(streams)} streams came in {FEW_TEXTS} arrivals or more")
     most, names = most_at_once(spans), [stream.name for stream in streams]
     expect(most >= AT_LEAST, f"{names[0]} and the rest: {len(spans)} streams were made one after the other", *names)
     if most < SHARE * slots <= len(spans):
@@ -174,42 +179,36 @@ def what_is_wrong(exchange: Exchange, control: Exchange) -> str:
     return f"no {', no '.join(lacks)}" if lacks else ""
 
 
-def control_for(crowd: Scene, exchange: Exchange) -> Exchange:
-    """The same kind of answer, from one that had a slot at once."""
-    return made_by(crowd, "crowd-stream" if exchange.wants_stream else "crowd-whole")[0]
+def queued(queue: Scene) -> list[Exchange]:
+    """What came when every slot was taken. Raises Blocked when even who had a slot wasn't answered."""
+    usable(made_by(queue, "holds")[0])
+    return [asked(exchange) for prefix in ("queue-stream", "queue-whole") for exchange in made_by(queue, prefix)]
 
 
-def queued(crowd: Scene) -> list[Exchange]:
-    """What came when every slot was taken. Raises Blocked when even those with a slot weren't answered."""
-    for prefix in ("crowd-stream", "crowd-whole"):
-        usable(made_by(crowd, prefix)[0])
-    return [asked(exchange) for prefix in ("queue-stream", "queue-whole") for exchange in made_by(crowd, prefix)]
-
-
-def are_answered_or_turned_away(crowd: Scene) -> None:
+def are_answered_or_turned_away(queue: Scene) -> None:
     """What is more than fits gets 200, or 429 or 503. Raises Broken for anything else, silence included."""
-    for exchange in queued(crowd):
+    for exchange in queued(queue):
         said = exchange.error if exchange.status is None else f"status {exchange.status}: {exchange.text[:80]!r}"
         detail = f"{exchange.name}: every slot was taken: {said}; an answer, 429 or 503 is owed"
         expect(exchange.status in (200, *LOAD), detail, exchange)
 
 
-def are_answered_whole(crowd: Scene) -> None:
+def are_answered_whole(queue: Scene, whole: Exchange, stream: Exchange) -> None:
     """An answer with 200 that had to wait has what the others have. Raises Broken; NotAsked when all were turned away."""
-    taken = [exchange for exchange in queued(crowd) if exchange.status == 200]
+    taken = [exchange for exchange in queued(queue) if exchange.status == 200]
     if not taken:
-        raise NotAsked("crowd: what didn't fit was turned away")
+        raise NotAsked("queue: what didn't fit was turned away")
     for exchange in taken:
-        wrong = what_is_wrong(exchange, control_for(crowd, exchange))
+        wrong = what_is_wrong(exchange, stream if exchange.wants_stream else whole)
         detail = f"{exchange.name}: waited for a slot, and came with status 200: {wrong}: {exchange.text[-80:]!r}"
         expect(not wrong, detail, exchange)
 
 
-def are_turned_away_clearly(crowd: Scene) -> None:
+def are_turned_away_clearly(queue: Scene) -> None:
     """A refusal for the load has the documented body. Raises Broken; NotAsked when nothing was turned away."""
-    refusals = [exchange for exchange in queued(crowd) if exchange.status in LOAD]
+    refusals = [exchange for exchange in queued(queue) if exchange.status in LOAD]
     if not refusals:
-        raise NotAsked("crowd: nothing was turned away")
+        raise NotAsked("queue: nothing was turned away")
     for exchange in refusals:
         try:
             wrong = breach("compat/error", exchange.json)
@@ -228,6 +227,8 @@ PATIENCE = 0.5  # of that time: a slot that is free serves a few tokens at once,
 def pace_of(stream: Stream) -> float:
     """Tokens a second of a stream alone. Raises NotAsked when it is too short to tell."""
     times, tokens = arrivals(stream), stream.count("completion_tokens")
+    if not tokens:
+        raise Blocked("USAGE-002", f"{stream.name}: completion_tokens is 0", stream)
     if len(times) < FEW_TEXTS or times[-1] <= times[0]:
         raise NotAsked(f"{stream.name}: {tokens} tokens in {len(times)} arrivals are too few to tell its pace")
     return tokens / (times[-1] - times[0])
@@ -303,30 +304,20 @@ def _end(exchange: Exchange) -> float:
     return exchange.sent_at + exchange.seconds
 
 
-def health_answers(crowd: Scene) -> None:
-    """Health is answered within a second while requests run, and doesn't wait for them to end. Raises Broken.
-
-    One late answer may be the machine's; two are the server's.
-    """
-    load_ends = max(_end(exchange) for exchange in made_by(crowd, "crowd-stream"))
-    polls = [poll for poll in made_by(crowd, "crowd-health") if poll.error is None]
+def health_answers(load: Scene) -> None:
+    """Health is answered within a second while requests run. Raises Broken. One late answer may be the machine's doing."""
+    polls = [poll for poll in made_by(load, "load-health") if poll.error is None]
     if not polls:
-        raise Blocked(TRANSPORT, "crowd-health-0: no health check was answered", "crowd-health-0")
+        raise Blocked(TRANSPORT, "load-health-0: no health check was answered", "load-health-0")
     late = [poll for poll in polls if poll.seconds > STALL]
-    waited = [poll for poll in polls if poll.seconds > USUAL * BETWEEN_CALLS and poll.sent_at < load_ends <= _end(poll)]
-    for which, what in ((late, "later than a second"), (waited, "only when the load had ended")):
-        share = f"{len(which)} of {len(polls)}"
-        detail = f"{which[0].name if which else ''}: /health was answered {what}, {share} times"
-        expect(len(which) < 2 and len(which) < len(polls), detail, *which)
+    detail = f"{late[0].name if late else ''}: /health was answered after {max(poll.seconds for poll in polls):.1f} s"
+    expect(len(late) < 2, f"{detail}, {len(late)} of {len(polls)} times later than a second", *late)
 
 
-BETWEEN_CALLS = 0.02  # seconds: more than an answer without a body takes on a machine that does other things too
-
-
-def health_holds(crowd: Scene) -> None:
+def health_holds(load: Scene) -> None:
     """Health says that all is well while requests are answered. Raises Broken with the status."""
-    usable(made_by(crowd, "crowd-stream")[0])
-    for poll in made_by(crowd, "crowd-health"):
+    usable(made_by(load, "load")[0])
+    for poll in made_by(load, "load-health"):
         if poll.status is not None:
             detail = f"{poll.name}: status {poll.status} while requests are answered, 200 is owed"
             expect(poll.status == 200, detail, poll)
