@@ -82,6 +82,11 @@ def test_gauges_come_to_rest(metered: Scene, target: Target) -> None:
     meters.come_to_rest(metered, target)
 
 
+@row("AUX-025")
+def test_who_left_is_not_counted_as_running(left: Scene) -> None:
+    meters.forget_who_left(left)
+
+
 @row("AUX-015")
 def test_a_preflight_is_answered(preflight: Exchange) -> None:
     rules.allows_the_request(preflight)

@@ -8,6 +8,7 @@ from ernie_conformance.judge.outcome import Blocked, expect
 from ernie_conformance.judge.rows import row
 from ernie_conformance.judge.rules import conversation as rules
 from ernie_conformance.judge.rules.errors import is_taken_or_refused
+from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import Answer, Stream
 from ernie_conformance.wire.exchange import Exchange
 
@@ -141,6 +142,20 @@ def test_a_tool_result_is_in_the_prompt(
 ) -> None:
     result, short = (rules.taken(e, "a tool's result") for e in (chat_tool_result, chat_tool_short))
     rules.counts(result, short, chat_base_earlier, chat_base, "a tool's result")
+
+
+@row("CHAT-018")
+@for_each(both=("chat-systems-first", "chat-systems-second"))
+def test_each_of_two_system_messages_is_in_the_prompt(
+    both: Exchange, chat_systems_short: Exchange, chat_base_system: Answer, chat_base: Answer
+) -> None:
+    one, short = (rules.taken_if_any(exchange, "two system messages") for exchange in (both, chat_systems_short))
+    rules.counts(one, short, chat_base_system, chat_base, "one of two system messages")
+
+
+@row("CHAT-019")
+def test_text_parts_keep_their_order(parts_in_order: Scene) -> None:
+    rules.keep_their_order(parts_in_order, len(asked.ORDERS))
 
 
 @row("CHAT-020")

@@ -122,6 +122,12 @@ def test_both_modes_make_the_same_calls(tool_parallel: Answer, tool_parallel_str
     rules.call_alike(tool_parallel, tool_parallel_stream)
 
 
+@row("TOOL-021")
+@for_each(single=[ask.name for ask in asked.SINGLE])
+def test_at_most_one_call_comes_where_no_more_are_wanted(single: Reply) -> None:
+    rules.calls_at_most_once(single)
+
+
 @row("TOOL-019")
 @for_each(wrong=asked.BAD_TOOLS)
 def test_unreadable_tools_are_refused(wrong: Exchange, tool_few: Exchange) -> None:

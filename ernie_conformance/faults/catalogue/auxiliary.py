@@ -79,6 +79,16 @@ async def _key_not_asked(visit: Visit) -> None:
     await visit.relay(request=visit.request if where.chat(visit.request) else opened)
 
 
+async def _counts_all_streams(visit: Visit) -> None:
+    """What is counted as running grows with each stream and never falls."""
+    kept = visit.memory.kept
+    if where.streamed(visit.request):
+        kept["streams"] = kept.get("streams", 0) + 1
+    running = b"%d.0" % kept.get("streams", 0)
+    counted = bodies(lambda found: re.sub(rb"(?m)^(\S+num_requests_running\S*) \S+$", rb"\1 " + running, found))
+    await visit.relay(edit=counted if metrics(visit.request) else None)
+
+
 async def _any_key_fits(visit: Visit) -> None:
     """A key is demanded, but any will do."""
     key = _key(visit.request)
@@ -321,6 +331,13 @@ FAULTS: tuple[Fault, ...] = (
         where=where.completions,
         title="streams of text completions carry deltas",
         severity="high",
+    ),
+    behaviour(
+        "own-streams-run-for-ever",
+        "AUX-025",
+        _counts_all_streams,
+        title="every stream is counted as running for ever",
+        severity="medium",
     ),
     behaviour("own-any-key-fits", "AUX-022", _any_key_fits, title="any key is accepted", severity="critical"),
     rewrite(

@@ -36,6 +36,11 @@ def _said(fn: Callable[[str], str]) -> Callable[[list[Any]], list[Any]]:
     return _each(edit)
 
 
+def _first_system(found: list[Any]) -> list[Any]:
+    systems = [message for message in found if message.get("role") == "system"]
+    return [message for message in found if message not in systems[1:]]
+
+
 def _is_text(part: Any) -> bool:
     return isinstance(part, dict) and isinstance(part.get("text"), str)
 
@@ -86,6 +91,22 @@ def _no_text_parts(found: list[Any]) -> list[Any]:
 
 FAULTS: tuple[Fault, ...] = (
     question("chat-history-dropped", "CHAT-002", messages(lambda found: found[-1:]), where=where.chat),
+    question(
+        "own-second-system-dropped",
+        "CHAT-018",
+        messages(_first_system),
+        where=where.chat,
+        title="only the first system message counts",
+        severity="high",
+    ),
+    question(
+        "own-text-parts-turned",
+        "CHAT-019",
+        parts(lambda found: found[::-1] if all(map(_is_text, found)) else found),
+        where=where.chat,
+        title="text parts are joined in reverse order",
+        severity="high",
+    ),
     question("chat-system-ignored", "CHAT-001", messages(_without("system")), where=where.chat),
     rewrite(
         "chat-consecutive-user-500",

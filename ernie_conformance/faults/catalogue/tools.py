@@ -323,4 +323,11 @@ FAULTS: tuple[Fault, ...] = (
         severity="medium",
     ),
     *tools_json.FAULTS,
+    question(
+        "own-tool-parallel-anyway",
+        "TOOL-021",
+        unset("parallel_tool_calls"),
+        title="parallel_tool_calls false is ignored",
+        severity="high",
+    ),
 )

@@ -61,14 +61,31 @@ async def _metered(stage: Stage) -> dict[str, Any]:
     """Metrics, a little traffic, and metrics again once they have come to rest."""
     await stage.send(get("metrics-before", "/metrics", expects=ANY, metrics=True))
     await stage.send_all(METERED)
+    return {"after": await _at_rest(stage, "metrics-after")}
+
+
+async def _at_rest(stage: Stage, name: str) -> str:
+    """Read the metrics until two readings agree. The name of the last one."""
     last = b""
     for reading in range(READINGS):
         await asyncio.sleep(BETWEEN)
-        exchange = await stage.send(get(f"metrics-after-{reading}", "/metrics", expects=ANY, metrics=True))
+        exchange = await stage.send(get(f"{name}-{reading}", "/metrics", expects=ANY, metrics=True))
         if exchange.error or exchange.body == last:
             break
         last = exchange.body
-    return {"after": exchange.name}
+    return exchange.name
+
+
+STORY = "Count from 1 to 300 in digits, separated by commas. Write nothing else."
+LEAVING = 8  # clients: more than come by chance in the meantime
+
+
+async def _left(stage: Stage) -> dict[str, Any]:
+    """Metrics, clients who leave their streams, and metrics again once they have come to rest."""
+    await stage.send(get("metrics-before-leaving", "/metrics", expects=ANY, metrics=True))
+    leaving = [chat(f"left-{n}", STORY, max_tokens=300, **STREAMED) for n in range(LEAVING)]
+    await asyncio.gather(*(stage.send(ask, hang_up=lambda so_far: so_far.count(b"data:") > 3) for ask in leaving))
+    return {"after": await _at_rest(stage, "metrics-after-leaving")}
 
 
 WRONG_KEY = "sk-0123456789-this-is-no-key"
@@ -115,5 +132,6 @@ SCENARIOS = (
         makes=("models", "model-listed", "model-asked", "model-unlisted"),
     ),
     Scenario("metered", _metered, needs=("metrics",), makes=("metrics-before",)),
+    Scenario("left", _left, needs=("metrics",), makes=("metrics-before-leaving",), tokens=LEAVING * 20, last=True),
     Scenario("keys", _keys, needs=("api-key",), makes=("key-right", "key-wrong", "key-empty", "key-missing")),
 )

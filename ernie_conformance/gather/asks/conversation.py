@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ernie_conformance.gather.ask import Ask, both, chat, user
+from ernie_conformance.gather.ask import Ask, Scenario, both, chat, user
+from ernie_conformance.gather.asks.twins import one_by_one
 from ernie_conformance.wire.exchange import ANY
 
 ASKED = "Say OK."
@@ -47,6 +48,9 @@ MEASURED = (
     _short("chat-system", [system(SYSTEM), *user(ASKED)], expects=ANY),
     # Some templates put a system message of their own where there is none: compared is with a short one.
     _short("chat-system-short", [system("Hi."), *user(ASKED)], expects=ANY),
+    _short("chat-systems-first", [system(SYSTEM), system("Hi."), *user(ASKED)], expects=ANY),
+    _short("chat-systems-second", [system("Hi."), system(SYSTEM), *user(ASKED)], expects=ANY),
+    _short("chat-systems-short", [system("Hi."), system("Hi."), *user(ASKED)], expects=ANY),
     _short("chat-base-earlier", f"{EARLIER}\n{ASKED}"),
     _short("chat-base-replied", f"{REPLIED}\n{ASKED}"),
     _short("chat-earlier", [*user(EARLIER), assistant("Yes."), *user(ASKED)]),
@@ -58,6 +62,25 @@ MEASURED = (
     _short("chat-parts", user(texts(*PARTS, ASKED)), expects=ANY),
     *(_short(f"chat-paragraphs-{count}", PARAGRAPH * count + ASKED) for count in (4, 8)),
 )
+
+# Two text parts, their text in one, and the same turned round, joined as templates join: what equals the last only was
+# turned round on the way.
+ORDERS = (
+    ("Write one sentence about the “Alder” bridge.", "Write one sentence about the “Birch” ferry."),
+    ("Describe the “Cedar” market in a few words.", "Describe the “Dogwood” tower in a few words."),
+)
+JOINTS = {"lines": "\n", "nothing": ""}
+
+
+def _orders(number: int, first: str, second: str) -> tuple[Ask, ...]:
+    said = {"parts": user(texts(first, second))}
+    for joint, between in JOINTS.items():
+        said |= {joint: user(f"{first}{between}{second}"), f"{joint}-turned": user(f"{second}{between}{first}")}
+    return tuple(chat(f"parts-{number}-{kind}", messages, temperature=0, max_tokens=120) for kind, messages in said.items())
+
+
+ORDERED = tuple(ask for number, pair in enumerate(ORDERS) for ask in _orders(number, *pair))
+
 
 # What is added, and how many tokens that is at least, whatever the tokenizer: none puts more than four such signs in one.
 SIGNS = {
@@ -168,3 +191,4 @@ ASKS = (
     *EXTRACTS,
     *RECALLS,
 )
+SCENARIOS = (Scenario("parts-in-order", lambda stage: one_by_one(stage, ORDERED), wording=True),)

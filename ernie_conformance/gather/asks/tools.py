@@ -50,6 +50,17 @@ CALLED = (
     *both("tool-forced", GREETING, tools=TWO, tool_choice="required", max_tokens=96, needs=NEED),
     *both("tool-parallel", TWO_CITIES, tools=[FORECAST], tool_choice="required", temperature=0, max_tokens=128, needs=NEED),
 )
+SINGLE = both(
+    "tool-single",
+    TWO_CITIES,
+    tools=[FORECAST],
+    tool_choice="required",
+    parallel_tool_calls=False,
+    temperature=0,
+    max_tokens=128,
+    needs=NEED,
+    expects=ANY,
+)
 NAMED = (
     *both("tool-named", TIME, tools=TWO, tool_choice=named(WEATHER), max_tokens=96, needs=NEED),
     *both("tool-bare", QUESTION, tools=TWO, tool_choice=named(CLOCK), max_tokens=48, needs=NEED),
@@ -106,6 +117,16 @@ ASKS = (
     *NAMED,
     *THINKING,
     *UNCALLED,
+    *SINGLE,
+    *both(
+        "tool-auto-thinking",
+        QUESTION,
+        thinking=True,
+        tools=TWO,
+        tool_choice="auto",
+        max_tokens=300,
+        needs=("tools", "reasoning"),
+    ),
     *both("tool-auto", QUESTION, tools=TWO, tool_choice="auto", max_tokens=96, needs=NEED),
     *both("tool-idle", GREETING, tools=TWO, max_tokens=240, needs=NEED),
     chat("tool-many", QUESTION, tools=MANY, max_tokens=16, needs=NEED, expects=ANY),

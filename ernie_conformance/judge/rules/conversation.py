@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ernie_conformance.judge.outcome import Blocked, Broken, NotTestable, expect
+from ernie_conformance.gather.asks.conversation import JOINTS
+from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, NotTestable, expect
+from ernie_conformance.judge.rules.sight import told
+from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import STATUS, TRANSPORT, Answer
 from ernie_conformance.wire.exchange import Exchange
 
@@ -24,6 +27,13 @@ def taken(exchange: Exchange, what: str) -> Answer:
     detail = f"{exchange.name}: {what} isn't taken: status {exchange.status}: {exchange.text[:120]!r}"
     expect(exchange.status == 200, detail, exchange)
     return Answer(exchange)
+
+
+def taken_if_any(exchange: Exchange, what: str) -> Answer:
+    """The answer. Raises NotAsked when the request was refused, as it may be."""
+    if exchange.error is None and 400 <= (exchange.status or 0) < 500:
+        raise NotAsked(f"{exchange.name}: {what} are refused: {exchange.text[:80]!r}")
+    return answer_or_blocked(exchange)
 
 
 def answer_or_blocked(exchange: Exchange, owner: str = STATUS) -> Answer:
@@ -73,6 +83,23 @@ def differ_by_case(pairs: Sequence[tuple[Answer, Answer]]) -> None:
     lost = all(upper == lower for upper, lower in said)
     detail = f"{pairs[0][0].name} and its like: capitals and small letters always get one answer: {said[0][0][:60]!r}"
     expect(not lost, detail, *(answer for pair in pairs for answer in pair))
+
+
+def keep_their_order(scene: Scene, trials: int) -> None:
+    """Text parts don't get the answer that the same text turned round gets. Raises Broken when in every trial they do."""
+    turned = []
+    for number in range(trials):
+        said = {kind: told(scene, f"parts-{number}-{kind}") for kind in ("parts", *JOINTS, *(f"{j}-turned" for j in JOINTS))}
+        parts = said.pop("parts")
+        like = {kind for kind, answer in said.items() if answer.text.strip() == parts.text.strip()}
+        if like & set(JOINTS):
+            return
+        if like:
+            turned.append(parts)
+    if len(turned) < trials:
+        raise NotTestable("the parts' answers equal neither those of their text nor those of their text turned round")
+    detail = f"{turned[0].name}: its answer is that of the parts turned round: {turned[0].text.strip()[:80]!r}"
+    raise Broken(detail, *turned)
 
 
 _ROLE = re.compile(r"\b(system|developer|user|assistant|tool)\b", re.ASCII)

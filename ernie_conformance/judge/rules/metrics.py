@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from ernie_conformance.gather.asks.auxiliary import LEAVING
 from ernie_conformance.judge.outcome import Blocked, expect
 from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import Reply, view
@@ -129,6 +130,14 @@ def never_fall(exchanges: Sequence[Exchange]) -> None:
             expect(sound, f"{exchange.name}: counter {name} is {value:g}", exchange)
             expect(value >= last.get(name, 0.0), f"{exchange.name}: counter {name} fell to {value:g}", exchange)
         last = values
+
+
+def forget_who_left(left: Scene) -> None:
+    """Streams whose clients have left aren't counted as running any more. Raises Broken."""
+    before, after = left.exchanges["metrics-before-leaving"], left.exchanges[left.note("after")]
+    more = value_of(after, "running requests") - value_of(before, "running requests")
+    detail = f"{after.name}: {more:g} more requests are running than before {LEAVING} clients came and left"
+    expect(more < LEAVING, detail, before, after)
 
 
 def come_to_rest(metered: Scene, target: Target) -> None:

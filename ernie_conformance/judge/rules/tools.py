@@ -110,6 +110,14 @@ def calls_of(reply: Reply) -> list[Call]:
     return calls
 
 
+def calls_at_most_once(reply: Reply) -> None:
+    """There is one call or none. Raises Broken."""
+    names = [call.name for call in calls_of(reply)]
+    expect(
+        len(names) < 2, f"{reply.name}: {len(names)} calls ({', '.join(names)}), though parallel_tool_calls is false", reply
+    )
+
+
 def is_cut(reply: Reply) -> bool:
     return bool(reply.finish_reason == "length")
 
