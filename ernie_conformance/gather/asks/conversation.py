@@ -66,8 +66,8 @@ MEASURED = (
 # Two text parts, their text in one, and the same turned round, joined as templates join: what equals the last only was
 # turned round on the way.
 ORDERS = (
-    ("Write one sentence about the “Alder” bridge.", "Write one sentence about the “Birch” ferry."),
-    ("Describe the “Cedar” market in a few words.", "Describe the “Dogwood” tower in a few words."),
+    ("Write one sentence about the “Alder” bridge. ", "Write one sentence about the “Birch” ferry. "),
+    ("Describe the “Cedar” market in a few words. ", "Describe the “Dogwood” tower in a few words. "),
 )
 JOINTS = {"lines": "\n", "nothing": ""}
 
