@@ -155,7 +155,7 @@ def test_each_of_two_system_messages_is_in_the_prompt(
 
 @row("CHAT-019")
 def test_text_parts_keep_their_order(parts_in_order: Scene) -> None:
-    rules.keep_their_order(parts_in_order, len(asked.ORDERS))
+    rules.keep_their_order(parts_in_order)
 
 
 @row("CHAT-020")

@@ -86,6 +86,12 @@ def test_no_call_is_left_in_the_text(reply: Reply) -> None:
     rules.has_no_markup(reply)
 
 
+@row("TOOL-013")
+def test_no_call_is_left_in_the_thoughts(tool_auto_thinking: Answer, tool_auto_thinking_stream: Stream) -> None:
+    rules.has_no_markup(tool_auto_thinking)
+    rules.has_no_markup(tool_auto_thinking_stream)
+
+
 @row("TOOL-014")
 def test_tools_leave_no_answer_empty(reply: Reply) -> None:
     rules.says_something(reply)

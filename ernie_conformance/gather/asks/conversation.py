@@ -63,11 +63,11 @@ MEASURED = (
     *(_short(f"chat-paragraphs-{count}", PARAGRAPH * count + ASKED) for count in (4, 8)),
 )
 
-# Two text parts, their text in one, and the same turned round, joined as templates join: what equals the last only was
-# turned round on the way.
-ORDERS = (
-    ("Write one sentence about the “Alder” bridge. ", "Write one sentence about the “Birch” ferry. "),
-    ("Describe the “Cedar” market in a few words. ", "Describe the “Dogwood” tower in a few words. "),
+# Two text parts, their text in one piece, and the same turned round. Each names something that the other doesn't.
+NAMES = (("Alder", "Birch"), ("Cedar", "Dogwood"))
+THINGS = (
+    ("Write one sentence about the “{}” bridge. ", "Write one sentence about the “{}” ferry. "),
+    ("Describe the “{}” market in a few words. ", "Describe the “{}” tower in a few words. "),
 )
 JOINTS = {"lines": "\n", "nothing": ""}
 
@@ -79,7 +79,11 @@ def _orders(number: int, first: str, second: str) -> tuple[Ask, ...]:
     return tuple(chat(f"parts-{number}-{kind}", messages, temperature=0, max_tokens=120) for kind, messages in said.items())
 
 
-ORDERED = tuple(ask for number, pair in enumerate(ORDERS) for ask in _orders(number, *pair))
+ORDERED = tuple(
+    ask
+    for number, (things, names) in enumerate(zip(THINGS, NAMES, strict=True))
+    for ask in _orders(number, *(thing.format(name) for thing, name in zip(things, names, strict=True)))
+)
 
 
 # What is added, and how many tokens that is at least, whatever the tokenizer: none puts more than four such signs in one.

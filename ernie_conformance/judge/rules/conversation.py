@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ernie_conformance.gather.asks.conversation import JOINTS
+from ernie_conformance.gather.asks.conversation import JOINTS, NAMES
 from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, NotTestable, expect
 from ernie_conformance.judge.rules.sight import told
 from ernie_conformance.judge.subjects import Scene
@@ -85,21 +85,30 @@ def differ_by_case(pairs: Sequence[tuple[Answer, Answer]]) -> None:
     expect(not lost, detail, *(answer for pair in pairs for answer in pair))
 
 
-def keep_their_order(scene: Scene, trials: int) -> None:
-    """Text parts don't get the answer that the same text turned round gets. Raises Broken when in every trial they do."""
+def _first_named(answer: Answer, names: Sequence[str]) -> str | None:
+    """Which of the names the answer comes to first, None when it doesn't come to all of them."""
+    places = {name: answer.text.find(name) for name in names}
+    return None if min(places.values()) < 0 else min(places, key=lambda name: places[name])
+
+
+def keep_their_order(scene: Scene) -> None:
+    """Of two parts the second isn't taken first. Raises Broken when in every trial the second name comes first.
+
+    NotTestable unless the names of the same text, in one piece, come in its order, and turned round in the other.
+    """
     turned = []
-    for number in range(trials):
-        said = {kind: told(scene, f"parts-{number}-{kind}") for kind in ("parts", *JOINTS, *(f"{j}-turned" for j in JOINTS))}
-        parts = said.pop("parts")
-        like = {kind for kind, answer in said.items() if answer.text.strip() == parts.text.strip()}
-        if like & set(JOINTS):
+    for number, (first, second) in enumerate(NAMES):
+        told_first = {
+            kind: _first_named(told(scene, f"parts-{number}-{kind}"), (first, second))
+            for kind in ("parts", *JOINTS, *(f"{joint}-turned" for joint in JOINTS))
+        }
+        parts = told_first.pop("parts")
+        if parts == first:
             return
-        if like:
-            turned.append(parts)
-    if len(turned) < trials:
-        raise NotTestable("the parts' answers equal neither those of their text nor those of their text turned round")
-    detail = f"{turned[0].name}: its answer is that of the parts turned round: {turned[0].text.strip()[:80]!r}"
-    raise Broken(detail, *turned)
+        if parts is None or any(name != (second if "turned" in kind else first) for kind, name in told_first.items()):
+            raise NotTestable(f"parts-{number}: the answers don't follow the order of their prompts")
+        turned.append(told(scene, f"parts-{number}-parts"))
+    raise Broken(f"{turned[0].name}: comes to {NAMES[0][1]!r} first, the second part's: {turned[0].text[:80]!r}", *turned)
 
 
 _ROLE = re.compile(r"\b(system|developer|user|assistant|tool)\b", re.ASCII)
