@@ -153,6 +153,14 @@ def test_each_of_two_system_messages_is_in_the_prompt(
     rules.counts(one, short, chat_base_system, chat_base, "one of two system messages")
 
 
+@row("CHAT-023")
+def test_a_developer_message_is_in_the_prompt(
+    chat_developer_long: Exchange, chat_developer_short: Exchange, chat_base_system: Answer, chat_base: Answer
+) -> None:
+    long, short = (rules.taken_if_any(e, "developer messages") for e in (chat_developer_long, chat_developer_short))
+    rules.counts(long, short, chat_base_system, chat_base, "a developer message")
+
+
 @row("CHAT-019")
 def test_text_parts_keep_their_order(parts_in_order: Scene) -> None:
     rules.keep_their_order(parts_in_order)

@@ -100,6 +100,14 @@ FAULTS: tuple[Fault, ...] = (
         severity="high",
     ),
     question(
+        "own-developer-dropped",
+        "CHAT-023",
+        messages(_without("developer")),
+        where=where.chat,
+        title="developer messages are dropped",
+        severity="medium",
+    ),
+    question(
         "own-text-parts-turned",
         "CHAT-019",
         parts(lambda found: found[::-1] if all(map(_is_text, found)) else found),

@@ -48,6 +48,8 @@ MEASURED = (
     _short("chat-system", [system(SYSTEM), *user(ASKED)], expects=ANY),
     # Some templates put a system message of their own where there is none: compared is with a short one.
     _short("chat-system-short", [system("Hi."), *user(ASKED)], expects=ANY),
+    _short("chat-developer-long", [{"role": "developer", "content": SYSTEM}, *user(ASKED)], expects=ANY),
+    _short("chat-developer-short", [{"role": "developer", "content": "Hi."}, *user(ASKED)], expects=ANY),
     _short("chat-systems-first", [system(SYSTEM), system("Hi."), *user(ASKED)], expects=ANY),
     _short("chat-systems-second", [system("Hi."), system(SYSTEM), *user(ASKED)], expects=ANY),
     _short("chat-systems-short", [system("Hi."), system("Hi."), *user(ASKED)], expects=ANY),
