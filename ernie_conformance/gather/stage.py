@@ -90,7 +90,7 @@ class Stage:
         `hang_up` closes the connection early, on purpose; so does `leave_after` when as many seconds pass without a byte.
         `heard` is set when the first bytes of the body come. `undaunted`: knock even where the server was given up.
         """
-        watch = hang_up if heard is None else _telling(heard)
+        watch = hang_up if heard is None else _telling(heard, hang_up)
         async with self.slots or nullcontext():
             exchange = await self._sent(ask, watch, leave_after, undaunted)
         abandoned = hang_up is not None or leave_after is not None
@@ -134,11 +134,11 @@ class Stage:
         return list(await asyncio.gather(*(one(ask) for ask in asks)))
 
 
-def _telling(heard: asyncio.Event) -> HangUp:
-    """Never hangs up, but says when the first bytes have come."""
+def _telling(heard: asyncio.Event, hang_up: HangUp | None) -> HangUp:
+    """Says when the first bytes have come, and else does as `hang_up`, if there is one."""
 
-    def listen(_: bytes) -> bool:
+    def listen(so_far: bytes) -> bool:
         heard.set()
-        return False
+        return hang_up is not None and hang_up(so_far)
 
     return listen

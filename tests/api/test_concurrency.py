@@ -49,8 +49,8 @@ def test_streams_about_pictures_are_counted_apart(crowd_with_pictures: Scene) ->
 
 
 @row("CONC-004")
-def test_as_many_as_slots_run_at_once(queue: Scene) -> None:
-    rules.run_side_by_side(queue)
+def test_as_many_as_slots_run_at_once(crowd: Scene) -> None:
+    rules.run_side_by_side(crowd)
 
 
 @row("CONC-005")

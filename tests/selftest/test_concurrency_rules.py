@@ -54,27 +54,27 @@ STEADY = [0.5] * 8
 
 
 def test_streams_that_overlap_run_side_by_side_however_slow() -> None:
-    crowd = scene(*(stream(f"holds-{n}", 3.0 + n, [2.0] * 9) for n in range(4)), slots=4)
+    crowd = scene(*(stream(f"crowd-stream-{n}", 3.0 + n, [2.0] * 9) for n in range(4)), slots=4)
     assert end_of(rules.run_side_by_side, crowd) is None
 
 
 def test_streams_one_after_the_other_are_broken() -> None:
-    crowd = scene(*(stream(f"holds-{n}", 10.0 * n, STEADY) for n in range(4)), slots=4)
+    crowd = scene(*(stream(f"crowd-stream-{n}", 10.0 * n, STEADY) for n in range(4)), slots=4)
     assert end_of(rules.run_side_by_side, crowd) is Broken
 
 
 def test_fewer_at_once_than_half_the_slots_is_a_warning() -> None:
-    crowd = scene(*(stream(f"holds-{n}", 10.0 * (n // 2), STEADY) for n in range(8)), slots=8)
+    crowd = scene(*(stream(f"crowd-stream-{n}", 10.0 * (n // 2), STEADY) for n in range(8)), slots=8)
     assert end_of(rules.run_side_by_side, crowd) is Warned
 
 
 def test_one_slot_can_not_run_two() -> None:
-    crowd = scene(*(stream(f"holds-{n}", 10.0 * n, STEADY) for n in range(2)), slots=1)
+    crowd = scene(*(stream(f"crowd-stream-{n}", 10.0 * n, STEADY) for n in range(2)), slots=1)
     assert end_of(rules.run_side_by_side, crowd) is NotTestable
 
 
 def test_buffered_streams_tell_nothing_about_slots() -> None:
-    crowd = scene(*(stream(f"holds-{n}", 10.0 * n, [0.0] * 5) for n in range(4)), slots=4)
+    crowd = scene(*(stream(f"crowd-stream-{n}", 10.0 * n, [0.0] * 5) for n in range(4)), slots=4)
     assert end_of(rules.run_side_by_side, crowd) is NotAsked
 
 

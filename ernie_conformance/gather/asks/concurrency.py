@@ -15,7 +15,7 @@ from ernie_conformance.gather.asks.errors import WRONG
 from ernie_conformance.gather.asks.limits import SHORT, STREAMED, UNIT
 from ernie_conformance.gather.asks.vision import VISION, picture, solid, text
 from ernie_conformance.gather.stage import Stage
-from ernie_conformance.wire.client import Client
+from ernie_conformance.wire.client import Client, HangUp
 from ernie_conformance.wire.exchange import ANY, Exchange
 
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels: no word of any language is spelt so
@@ -53,20 +53,20 @@ async def _bounded(stage: Stage, ask: Ask) -> Exchange:
     return await stage.send(ask, hang_up=lambda _: False)
 
 
-async def _heard(stage: Stage, ask: Ask, begun: asyncio.Event) -> Exchange:
+async def _heard(stage: Stage, ask: Ask, begun: asyncio.Event, hang_up: HangUp | None) -> Exchange:
     """Send, and say when the answer has begun, or has come to nothing."""
     try:
-        return await stage.send(ask, heard=begun)
+        return await stage.send(ask, heard=begun, hang_up=hang_up)
     finally:
         begun.set()
 
 
-async def _begin(stage: Stage, asks: Iterable[Ask]) -> list[asyncio.Task[Exchange]]:
+async def _begin(stage: Stage, asks: Iterable[Ask], hang_up: HangUp | None = None) -> list[asyncio.Task[Exchange]]:
     """Start these side by side, and come back once each has begun to answer or has ended."""
     tasks, begun = [], []
     for ask in asks:
         event = asyncio.Event()
-        tasks.append(asyncio.ensure_future(_heard(stage, ask, event)))
+        tasks.append(asyncio.ensure_future(_heard(stage, ask, event, hang_up)))
         begun.append(event.wait())
     await asyncio.gather(*begun)
     return tasks
@@ -79,22 +79,27 @@ async def _crowd(stage: Stage) -> dict[str, Any]:
     for number, (_, said) in enumerate(private):
         kind, fields = KINDS[number % len(KINDS)]
         asks.append(chat(f"crowd-{kind}-{number}", said, max_tokens=TOLD, **fields))
+    asks.sort(key=lambda ask: "whole" in ask.name)  # streams first: where there are few slots, these are theirs
     await stage.send_all(asks, at_most=len(asks))
-    return {"codes": [code for code, _ in private]}
+    return {"codes": [code for code, _ in private], "slots": stage.target.slots}
 
 
-HOLDING = 1.0  # seconds for which every slot is taken: the last stream has begun before the first ends
+HOLDING = 0.8  # seconds for which the others wait while every slot is taken
 
 
 async def _queue(stage: Stage) -> dict[str, Any]:
-    """A stream for each slot, and while they run, a few requests more."""
-    slots, tokens = stage.target.slots, _lasting(stage, HOLDING)
-    holding = await _begin(stage, (chat(f"holds-{n}", ENDLESS, max_tokens=tokens, **STREAMED) for n in range(slots)))
+    """A stream for each slot, and while all of them run, a few requests more; then the streams' clients leave."""
+    slots, enough = stage.target.slots, asyncio.Event()
+    holders = (chat(f"holds-{n}", ENDLESS, max_tokens=MANY, **STREAMED) for n in range(slots))
+    holding = await _begin(stage, holders, hang_up=lambda _: enough.is_set())
     more = [
         chat(f"queue-{kind}-{n}", SHORT, max_tokens=8, **fields) for n in range(max(1, slots // 8)) for kind, fields in KINDS
     ]
-    await asyncio.gather(*(_bounded(stage, ask) for ask in more), *holding)
-    return {"slots": slots}
+    waiting = [asyncio.ensure_future(_bounded(stage, ask)) for ask in more]
+    await asyncio.wait(waiting, timeout=HOLDING)
+    enough.set()
+    await asyncio.gather(*waiting, *holding)
+    return {}
 
 
 LOADED = 2.0  # seconds of load: longer than a health check may wait
@@ -210,7 +215,7 @@ async def _vitals(stage: Stage) -> dict[str, Any]:
 
 SCENARIOS = (
     Scenario("crowd", _crowd, tokens=32 * TOLD),
-    Scenario("queue", _queue, tokens=32 * 60),
+    Scenario("queue", _queue, last=True, tokens=32 * 60),
     Scenario("health-beside", _health_beside, needs=("health",), alone=False, tokens=2 * 150),
     Scenario("crowd-with-pictures", _crowd_with_pictures, needs=VISION, tokens=2 * PICTURES * TOLD),
     Scenario("long-beside", _long_beside, tokens=RUNNING * 200),

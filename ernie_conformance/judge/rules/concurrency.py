@@ -108,19 +108,20 @@ def most_at_once(spans: Iterable[tuple[float, float]]) -> int:
     return most
 
 
-def run_side_by_side(queue: Scene) -> None:
+def run_side_by_side(crowd: Scene) -> None:
     """Streams that were asked at once are made at once. Raises Broken for one after the other, Warned for too few."""
-    slots = queue.note("slots")
+    slots = crowd.note("slots")
     if slots < AT_LEAST:
         raise NotTestable("the target has one slot")
-    streams = [reply for _, reply in replies(queue, "holds") if isinstance(reply, Stream)]
+    streams = [reply for _, reply in replies(crowd, "crowd-stream") if isinstance(reply, Stream)]
     spans = [(times[0], times[-1]) for times in map(arrivals, streams) if len(times) >= FEW_TEXTS]
-    if len(spans) < min(slots, ENOUGH):
-        raise NotAsked(f"queue: {len(spans)} of {len(streams)} streams came in {FEW_TEXTS} arrivals or more")
+    could = min(slots, len(streams))
+    if len(spans) < min(could, ENOUGH):
+        raise NotAsked(f"crowd: {len(spans)} of {len(streams)} streams came in {FEW_TEXTS} arrivals or more")
     most, names = most_at_once(spans), [stream.name for stream in streams]
     expect(most >= AT_LEAST, f"{names[0]} and the rest: {len(spans)} streams were made one after the other", *names)
-    if most < SHARE * slots <= len(spans):
-        raise Warned(f"{names[0]} and the rest: at most {most} streams ran at once, of {slots} slots", *names)
+    if most < SHARE * could <= len(spans):
+        raise Warned(f"{names[0]} and the rest: at most {most} of {could} streams ran at once, in {slots} slots", *names)
 
 
 # Waiting in line
