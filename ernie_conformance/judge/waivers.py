@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,11 @@ LONGEST = datetime.timedelta(days=366)  # a year, leap or not: then somebody mus
 
 @dataclass(frozen=True)
 class Waiver:
-    """One known deviation. `case` matches exchange names with * and ?; it says `*` only where every exchange shows it."""
+    """One known deviation. `case` matches exchange names with * and ?; it says `*` only where every exchange shows it.
+
+    `by_chance`: it shows in some runs and exchanges only (with the clock, the load, a random draw), so that a run without
+    it makes the waiver neither stale nor too broad.
+    """
 
     row: str
     case: str
@@ -31,6 +35,7 @@ class Waiver:
     versions: str
     added: datetime.date
     expires: datetime.date
+    by_chance: bool = False
 
     def applies_to(self, version: str) -> bool:
         if not version:
@@ -82,10 +87,10 @@ def _read(table: Mapping[str, Any], where: str, rows: Mapping[str, Row]) -> list
 
 def _check_fields(table: Mapping[str, Any], where: str) -> None:
     """Raises UsageError unless every field is there, of its type, and says something."""
-    names = {field.name for field in fields(Waiver)}
-    if lacking := sorted(names - set(table)):
+    needed = {field.name for field in fields(Waiver) if field.default is MISSING}
+    if lacking := sorted(needed - set(table)):
         raise UsageError(f"{where} lacks {', '.join(lacking)}; see CONTRIBUTING.md for the fields")
-    if unknown := sorted(set(table) - names):
+    if unknown := sorted(set(table) - {field.name for field in fields(Waiver)}):
         raise UsageError(f"{where} has unknown fields {', '.join(unknown)}; see CONTRIBUTING.md for the fields")
     for name in ("added", "expires"):
         if type(table[name]) is not datetime.date:
@@ -93,6 +98,8 @@ def _check_fields(table: Mapping[str, Any], where: str) -> None:
     for name in ("row", "reason", "evidence", "owner", "versions"):
         if not (isinstance(table[name], str) and table[name].strip()):
             raise UsageError(f"{where} needs {name} as text that isn't empty")
+    if type(table.get("by_chance", False)) is not bool:
+        raise UsageError(f"{where}: by_chance is true or false")
     cases = table["case"] if isinstance(table["case"], list) else [table["case"]]
     if not cases or not all(isinstance(case, str) and case for case in cases):
         raise UsageError(f"{where} needs case: the name of an exchange, a pattern, or a list of them")
@@ -145,6 +152,7 @@ def waiver_states(
     states = []
     for waiver in waivers:
         put = waiver.row in exercised and (asked is None or waiver.names_all or any(map(waiver.names, asked)))
+        put = put and not waiver.by_chance
         expired = waiver.expires < today
         states.append((waiver, EXPIRED if expired else USED if waiver in used else STALE if put else UNUSED))
     return states
@@ -161,7 +169,7 @@ def waiver_problems(
             problems.append(f"{what} expired on {waiver.expires}")
         elif state == STALE:
             problems.append(f"{what} is stale: nothing needs it any more")
-        elif state == USED and waiver.names_all and (held := _held(waiver.row, rulings)):
+        elif state == USED and waiver.names_all and not waiver.by_chance and (held := _held(waiver.row, rulings)):
             problems.append(f"{what} is too broad: the row held {held} times; name the exchanges that show the deviation")
     return problems
 

@@ -39,7 +39,8 @@ def name_the_run() -> None:
 def plan(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Note what the collected tests need. Every worker collects all items, so each of them knows the union."""
     cases = [item.stash[CASE] for item in items if CASE in item.stash]
-    config.stash[NEEDS] = {name for case in cases for name in needs_of(case)}
+    can = config.stash[SETTINGS].target.capabilities
+    config.stash[NEEDS] = {name for case in cases if can.issuperset(case.row.needs) for name in needs_of(case)}
     config.stash[TRAFFIC] = any(case.row.part != "env" for case in cases)
 
 

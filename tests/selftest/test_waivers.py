@@ -55,6 +55,7 @@ def loaded(folder: Path, *tables: dict[str, str], version: str = "2.0") -> list[
         ({"added": '"2026-11-24"'}, "added is no date"),
         ({"expires": "2027-12-24"}, "within a year"),
         ({"expires": "2026-10-24"}, "within a year"),
+        ({"by_chance": "1"}, "by_chance is true or false"),
     ],
 )
 def test_a_waiver_that_says_too_little_is_refused(tmp_path: Path, change: dict[str, str], said: str) -> None:
@@ -100,6 +101,14 @@ def test_a_waiver_for_everything_is_too_broad_where_something_held(tmp_path: Pat
     assert waiver_problems(waivers, [ruling(2, "one", "two")], TODAY, ["one", "two"]) == []
     (problem,) = waiver_problems(waivers, [ruling(3, "one", "two")], TODAY, ["one", "two", "three"])
     assert "STREAM-007 (*) is too broad: the row held 1 times" in problem
+
+
+def test_what_shows_by_chance_is_neither_stale_nor_too_broad(tmp_path: Path) -> None:
+    waivers = loaded(tmp_path, {**GOOD, "case": '"*"', "by_chance": "true"})
+    assert [s for _, s in waiver_states(waivers, [ruling(2)], TODAY, ["one"])] == ["unused"]
+    assert waiver_problems(waivers, [ruling(3, "one", "two")], TODAY, ["one", "two", "three"]) == []
+    expired = waiver_problems(waivers, [ruling(3)], datetime.date(2028, 1, 1), ["one"])
+    assert expired == ["waiver STREAM-007 (*) expired on 2027-05-24"]
 
 
 def test_a_risk_is_accepted_for_a_row_or_for_some_of_its_exchanges() -> None:

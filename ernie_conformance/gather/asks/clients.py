@@ -20,11 +20,13 @@ from typing import Any
 from ernie_conformance.gather.ask import Ask, Scenario, chat
 from ernie_conformance.gather.asks.acceptance import IMAGE_PROMPTS, SCENES, grid_picture
 from ernie_conformance.gather.stage import Stage
+from ernie_conformance.targets import Target
 
 PROGRAMS = Path(__file__).resolve().parent.parent / "programs"
 CURL_PROMPT = "你好，请介绍一下你自己"
 PROMPT = "你是Aistudio和文心大模型开发的智能助手，请介绍一下你自己."
 LIMIT = 600  # tokens: the default thinking budget of .8 leaves room for an answer
+SHORT_LIMIT = 120  # where nothing is thought
 START_UP = 20  # seconds for an interpreter and the openai library to load on a busy machine
 
 
@@ -54,11 +56,12 @@ def _text(data: bytes) -> str:
 
 async def _programs(stage: Stage, programs: dict[str, tuple[str, str, str]]) -> dict[str, Any]:
     """Run programs side by side. Each is (script, prompt, picture); a picture is "" for text."""
+    limit = str(limit_of(stage.target))
     key = stage.client.headers.get("Authorization", "Bearer null").removeprefix("Bearer ")
     seconds = stage.target.timeouts.total + START_UP
 
     def command(script: str, prompt: str, picture: str) -> list[str]:
-        words = [sys.executable, str(PROGRAMS / script), stage.client.base_url, stage.target.model, key, str(LIMIT), prompt]
+        words = [sys.executable, str(PROGRAMS / script), stage.client.base_url, stage.target.model, key, limit, prompt]
         return [*words, picture] if picture else words
 
     ran = await asyncio.gather(*(run(command(*what), seconds) for what in programs.values()))
@@ -68,12 +71,18 @@ async def _programs(stage: Stage, programs: dict[str, tuple[str, str, str]]) -> 
 async def text_clients(stage: Stage) -> dict[str, Any]:
     """The openai and the requests loop for text, and the curl call (by curl where there is one)."""
     programs = {"openai": ("openai_text.py", PROMPT, ""), "requests": ("requests_loop.py", PROMPT, "")}
-    loops, _, curl = await asyncio.gather(_programs(stage, programs), stage.send(_curl_call("client-curl")), _curl(stage))
+    call = _curl_call("client-curl", stage.target)
+    loops, _, curl = await asyncio.gather(_programs(stage, programs), stage.send(call), _curl(stage))
     return {**loops, "curl": curl}
 
 
-def _curl_call(name: str) -> Ask:
-    return chat(name, CURL_PROMPT, thinking=True, temperature=0.7, max_tokens=LIMIT)
+def limit_of(target: Target) -> int:
+    """The tokens that each client may have."""
+    return LIMIT if "reasoning" in target.capabilities else SHORT_LIMIT
+
+
+def _curl_call(name: str, target: Target) -> Ask:
+    return chat(name, CURL_PROMPT, thinking=True, temperature=0.7, max_tokens=limit_of(target))
 
 
 async def _curl(stage: Stage) -> dict[str, Any] | None:
@@ -81,7 +90,7 @@ async def _curl(stage: Stage) -> dict[str, Any] | None:
     curl = shutil.which("curl")
     if curl is None:
         return None
-    body = _curl_call("curl").request(stage.target.model).body or b""
+    body = _curl_call("curl", stage.target).request(stage.target.model).body or b""
     headers = ["-H", "Content-Type: application/json", *_bearer(stage)]
     url = f"{stage.client.base_url}/v1/chat/completions"
     command = [curl, "-sS", "--noproxy", "*", "-X", "POST", url, *headers, "-d", body.decode("utf-8")]

@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="weights in GGUF form")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--alias", default="null", help="the model's name in answers")
-    parser.add_argument("--context", type=int, default=4096, help="tokens of context, all slots together")
+    parser.add_argument("--context", type=int, default=3072, help="tokens of context, all slots together")
     parser.add_argument("--slots", type=int, default=2)
     parser.add_argument("--api-key", action="append", default=[])
     options = parser.parse_args()
