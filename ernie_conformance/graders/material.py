@@ -36,7 +36,8 @@ def guide() -> str:
 @cache
 def image_specs() -> Mapping[str, Mapping[str, Any]]:
     """id -> manifest entry, widened by captions.toml: more words a group, and what else the picture doesn't show."""
-    manifest = yaml.safe_load(_read(IMAGES / "manifest.yaml"))
+    quick = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # every collection reads this
+    manifest = yaml.load(_read(IMAGES / "manifest.yaml"), quick)
     captions = table("captions")
     return {image["id"]: _widened(image, captions) for image in manifest["images"]}
 

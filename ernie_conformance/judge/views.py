@@ -194,7 +194,7 @@ class Answer(Reply):
         return calls
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Chunk:
     """One data event of a stream: its JSON object, when its last byte came (seconds since sending), and its bytes' span."""
 
@@ -214,7 +214,7 @@ class Chunk:
         return self.data.get("error") is not None or self.data.get("object") == "error" or bare
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Piece:
     """One delta of one choice, with the chunk it came in. Text completions have no delta: their text is its content."""
 

@@ -122,6 +122,8 @@ class Conformance:
     def _evidence(self) -> Evidence:
         if self.settings.recorded is not None:
             return self.settings.recorded
+        if run.EVIDENCE in self.config.stash:
+            return self.config.stash[run.EVIDENCE]
         path: Path = self.settings.report_dir / "evidence.jsonl"
         return read_evidence(path) if path.exists() and self._rulings else Evidence({})
 

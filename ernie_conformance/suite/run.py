@@ -18,13 +18,14 @@ from ernie_conformance.judge.judge import Terms
 from ernie_conformance.suite.items import CASE, needs_of
 from ernie_conformance.suite.settings import Settings
 from ernie_conformance.tables import UsageError
-from ernie_conformance.wire.evidence import Evidence, masked_evidence, read_evidence, write_evidence
+from ernie_conformance.wire.evidence import Evidence, read_evidence, write_evidence
 from ernie_conformance.wire.exchange import Exchange
 from ernie_conformance.wire.secrets import masked_bytes
 
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 NEEDS: pytest.StashKey[set[str]] = pytest.StashKey()
 TRAFFIC: pytest.StashKey[bool] = pytest.StashKey()
+EVIDENCE: pytest.StashKey[Evidence] = pytest.StashKey()
 RUN_VARIABLE = "ERNIE_CONFORMANCE_RUN"
 
 # Longer than any gathering: the lock's holder bounds itself by the target's time-outs.
@@ -56,16 +57,21 @@ def evidence_of(config: pytest.Config) -> Evidence:
     with FileLock(folder / ".gathering.lock", timeout=LOCK_SECONDS):
         if not (mark.exists() and mark.read_text() == run):
             secrets = [settings.api_key] if settings.api_key else []
-            evidence = masked_evidence(asyncio.run(_gather(config, settings)), secrets)
-            evidence = replace(evidence, facts={**evidence.facts, "keyed": bool(secrets)})
-            write_evidence(file, evidence)
-            write_requests(folder / "requests", evidence.exchanges.values())
+            asyncio.run(_gather(config, settings, file, secrets))
             _mask_log(folder / "server.log", secrets)
+            config.stash[EVIDENCE] = read_evidence(file)
+            write_requests(folder / "requests", config.stash[EVIDENCE].exchanges.values())
             mark.write_text(run)
-    return read_evidence(file)
+    if EVIDENCE not in config.stash:
+        config.stash[EVIDENCE] = read_evidence(file)
+    return config.stash[EVIDENCE]
 
 
-async def _gather(config: pytest.Config, settings: Settings) -> Evidence:
+async def _gather(config: pytest.Config, settings: Settings, file: Path, secrets: list[str]) -> None:
+    """Gather into `file`. From there on the file is the truth: what it doesn't keep, nobody judges.
+
+    (Nothing is returned: asyncio.run takes the repr of a result, which would be all the evidence once more.)
+    """
     progress = Progress(config)
     orders = Orders(
         report_dir=settings.report_dir,
@@ -82,7 +88,8 @@ async def _gather(config: pytest.Config, settings: Settings) -> Evidence:
         announce=progress.announce,
     )
     needs: set[str] = config.stash[NEEDS]
-    return await gather(settings.target, needs, orders)
+    found = await gather(settings.target, needs, orders)
+    write_evidence(file, replace(found, facts={**found.facts, "keyed": bool(secrets)}), secrets)
 
 
 def write_requests(folder: Path, exchanges: Iterable[Exchange]) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import time
-from collections.abc import Awaitable, Callable
+from base64 import b64encode
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TypeVar
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import httpx
 
@@ -14,8 +19,29 @@ from ernie_conformance.targets import Timeouts
 from ernie_conformance.wire.exchange import ANY, Exchange, Request
 
 T = TypeVar("T")
-HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "ernie-conformance"}
+HEADERS = {
+    "Accept": "*/*",
+    "Accept-Encoding": "identity",
+    "Connection": "keep-alive",
+    "User-Agent": "ernie-conformance",
+}
+# Servers close idle connections after 5 s (uvicorn, llama.cpp); one that they are just closing isn't used again.
+_ONE = httpx.Limits(max_keepalive_connections=1, keepalive_expiry=2.0)
 HangUp = Callable[[bytes], bool]  # given all the bytes so far: shall we close the connection now?
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whom TLS connections trust: read once, for it takes as long as twenty exchanges."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def _credentials(url: str) -> dict[str, str]:
+    """The header that `http://USER:PASSWORD@host` stands for."""
+    user, found, _ = urlsplit(url).netloc.rpartition("@")
+    name, _, password = user.partition(":")
+    credentials = b64encode(unquote_to_bytes(f"{name}:{password}")).decode("ascii")
+    return {"Authorization": f"Basic {credentials}"} if found else {}
 
 
 class _Late(Exception):
@@ -31,21 +57,26 @@ class Client:
     def __init__(self, base_url: str, timeouts: Timeouts, headers: dict[str, str] | None = None) -> None:
         self.base_url = base_url.rstrip("/")
         self.timeouts = timeouts
-        self.headers = {**HEADERS, **(headers or {})}
+        self.headers = {**HEADERS, **(headers or {}), **_credentials(self.base_url)}
         self.broken_reuses = 0  # requests that a kept connection didn't survive
-        self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(None, connect=timeouts.connect),
-            # Servers close idle connections after 5 s (uvicorn, llama.cpp); one that they are just closing isn't used again.
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=2.0),
-            trust_env=False,
-            follow_redirects=False,
-        )
+        self._limits = {"timeout": httpx.Timeout(None, connect=timeouts.connect).as_dict()}
+        self._free: list[httpx.AsyncHTTPTransport] = []  # connections that nobody uses now, the latest used last
 
     async def __aenter__(self) -> Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
+        for lane in self._free:
+            await lane.aclose()
+
+    @asynccontextmanager
+    async def _lane(self) -> AsyncIterator[httpx.AsyncHTTPTransport]:
+        """A connection of one's own. (In a common pool every request and answer looks at all connections.)"""
+        lane = self._free.pop() if self._free else httpx.AsyncHTTPTransport(verify=_trusted(), trust_env=False, limits=_ONE)
+        try:
+            yield lane
+        finally:
+            self._free.append(lane)
 
     async def send(
         self,
@@ -87,10 +118,18 @@ class Client:
     async def _converse(self, request: Request, bounds: Timeouts, taken: _Taken, hang_up: HangUp | None) -> bool:
         """Fill `taken`; False when a kept connection turned out to be closed before any answer."""
         headers = {**self.headers, **dict(request.headers)}
-        built = self._http.build_request(request.method, self.base_url + request.path, headers=headers, content=request.body)
-        built.extensions["trace"] = taken.trace
+        url = self.base_url + request.path
+        extensions = {**self._limits, "trace": taken.trace}
+        built = httpx.Request(request.method, url, headers=headers, content=request.body, extensions=extensions)
+        async with self._lane() as lane:
+            return await self._exchange(lane, built, bounds, taken, hang_up)
+
+    async def _exchange(
+        self, lane: httpx.AsyncHTTPTransport, built: httpx.Request, bounds: Timeouts, taken: _Taken, hang_up: HangUp | None
+    ) -> bool:
+        """One request over one lane, as for `_converse`."""
         try:
-            response = await _within(bounds.first_byte, "first-byte", self._http.send(built, stream=True))
+            response = await _within(bounds.first_byte, "first-byte", lane.handle_async_request(built))
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             if taken.fresh:
                 raise

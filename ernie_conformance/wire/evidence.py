@@ -127,10 +127,10 @@ def write_evidence(path: Path, evidence: Evidence, secrets: Iterable[str] = ()) 
     """Write `evidence` in one move (no reader ever sees half of it), with every secret masked."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("w", encoding="utf-8") as out:
+    with partial.open("w", encoding="utf-8", errors="backslashreplace") as out:
         for line in _lines(masked_evidence(evidence, secrets)):
-            text = json.dumps(line, ensure_ascii=False, separators=(",", ":"))
-            out.write(text.encode("utf-8", errors="backslashreplace").decode("utf-8") + "\n")
+            out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")))
+            out.write("\n")
     partial.replace(path)
 
 
@@ -140,13 +140,7 @@ def read_evidence(path: Path) -> Evidence:
     notes: dict[str, dict[str, Any]] = {}
     head: dict[str, Any] = {}
     ended = False
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}; name an evidence file of JSON lines") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text; name an evidence file of JSON lines") from error
-    for number, text in enumerate(lines, 1):
+    for number, text in enumerate(_texts(path), 1):
         if not text.strip():
             continue
         try:
@@ -172,6 +166,17 @@ def read_evidence(path: Path) -> Evidence:
     return masked_evidence(
         Evidence(exchanges, notes, head.get("facts") or {}, head.get("target") or {}, bool(head), unasked)
     )
+
+
+def _texts(path: Path) -> Iterator[str]:
+    """The file's lines, one by one: a run's evidence has megabytes. Raises UsageError."""
+    try:
+        with path.open(encoding="utf-8", newline="\n") as lines:
+            yield from lines
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}; name an evidence file of JSON lines") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text; name an evidence file of JSON lines") from error
 
 
 def masked_evidence(evidence: Evidence, secrets: Iterable[str] = ()) -> Evidence:

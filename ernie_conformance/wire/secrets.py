@@ -63,7 +63,9 @@ def _starred(match: re.Match[str]) -> str:
 def masked_bytes(data: bytes, secrets: Iterable[str] = ()) -> bytes:
     """The same for bytes of any encoding that keeps ASCII."""
     as_read = [secret.encode().decode("latin-1") for secret in secrets]
-    return masked(data.decode("latin-1"), as_read).encode("latin-1")
+    text = data.decode("latin-1")
+    found = masked(text, as_read)
+    return data if found == text else found.encode("latin-1")
 
 
 def masked_within(value: T, secrets: Iterable[str] = ()) -> T:

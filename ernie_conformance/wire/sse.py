@@ -13,7 +13,7 @@ DONE = "[DONE]"
 BOM = b"\xef\xbb\xbf"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Event:
     """One dispatched event. `span` is [start, end) in the body, blank line included; `lines` counts its data lines."""
 
