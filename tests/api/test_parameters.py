@@ -102,7 +102,7 @@ def test_other_seeds_give_other_answers(seeds: Scene) -> None:
 @row("PARAM-016")
 def test_penalties_change_a_repetitive_answer(penalties: Scene) -> None:
     found = answers(penalties)
-    rules.changes_repetition((found[:3], found[3:]))
+    rules.changes_repetition((found[:3], found[3:6], found[6:]))
 
 
 @row("PARAM-017")

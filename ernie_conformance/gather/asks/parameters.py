@@ -145,8 +145,12 @@ SEEDED = [
     chat(f"seed-{name}", FREELY, seed=seed, **{**FREE, "max_tokens": 100})
     for name, seed in (("7-a", 7), ("7-b", 7), ("7-c", 7), ("8", 8), ("9", 9), ("10", 10))
 ]
-# One answer that repeats a comma, one of prose, which repeats its commonest words.
-REPEATING = {"": "Count from 1 to 14 in figures, separated by commas.", "-prose": WHY}
+# Answers that repeat a comma, a word, and, of prose, its commonest words.
+REPEATING = {
+    "": "Count from 1 to 14 in figures, separated by commas.",
+    "-word": 'Write the word "lamp" 40 times, separated by spaces.',
+    "-prose": WHY,
+}
 PENALISED = [
     chat(f"penalty-{name}{kind}", said, temperature=0, max_tokens=160, frequency_penalty=amount, presence_penalty=amount)
     for kind, said in REPEATING.items()
