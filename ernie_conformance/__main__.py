@@ -12,6 +12,7 @@ from ernie_conformance.tables import UsageError
 PROGRAMS = {
     "judge": ("ernie_conformance.programs.judge", "judge recorded traffic by every rule that holds for any exchange"),
     "gate": ("ernie_conformance.programs.gate", "say whether a release may go on, and what changed since the last one"),
+    "compare": ("ernie_conformance.programs.compare", "put runs side by side: rows, engines, times"),
     "html": ("ernie_conformance.programs.html", "make a report folder's page again"),
     "grade": ("ernie_conformance.graders.program", "grade model outputs as the acceptance part does"),
 }

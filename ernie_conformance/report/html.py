@@ -20,7 +20,7 @@ from ernie_conformance.report.curl import repeat_line
 from ernie_conformance.report.env_table import HEAD, env_rows
 from ernie_conformance.report.html_exchange import Shown, shown
 from ernie_conformance.report.html_pictures import LANGUAGES, pictures, summaries
-from ernie_conformance.report.plots import histogram, measures
+from ernie_conformance.report.plots import UNITS, histogram, measures
 from ernie_conformance.tables import read_table
 from ernie_conformance.wire.evidence import Evidence
 
@@ -28,7 +28,6 @@ NAME = "index.html"
 PAGE = Path(__file__).parent / "page"
 RED = (verdicts.ERROR, verdicts.FAIL, verdicts.INCONCLUSIVE, verdicts.BLOCKED, verdicts.WARN, verdicts.WAIVED)
 LEFT_OUT = (verdicts.NOT_TESTABLE, verdicts.NOT_ASKED)
-UNITS = {"first": "s", "gaps": "s", "speed": "token/s"}
 
 # Bytes of answers: of one exchange, and of all of them together, so that a page of nothing but red stays small.
 LARGEST, LEAST, ALL_TOGETHER = 6000, 500, 600_000
@@ -56,12 +55,10 @@ def forget_page(folder: Path) -> None:
 def page(verdict: Mapping[str, Any], evidence: Evidence, lang: str, folder: str = "report") -> str:
     """The page of one run, in both languages, `lang` first. `folder` is where its curl lines find request bodies."""
     rows = verdict["rows"]
-    text: str = _template().render(
+    text: str = template("report.html.j2").render(
         verdict=verdict,
         lang=lang,
-        style=_source("report.css"),
-        script=_source("report.js"),
-        policy=_policy(),
+        **embedded(),
         started=_moment(verdict["started"]),
         cards=list(_cards(rows, evidence, verdict["target"]["base_url"], folder)),
         blocked=_grouped(rows, (verdicts.BLOCKED,), "blocked_by"),
@@ -85,6 +82,11 @@ def page(verdict: Mapping[str, Any], evidence: Evidence, lang: str, folder: str 
     return text
 
 
+def embedded() -> dict[str, Markup | str]:
+    """Style and script of a page, and the policy that lets the browser run these alone."""
+    return {"style": _source("report.css"), "script": _source("report.js"), "policy": _policy()}
+
+
 @cache
 def _source(name: str) -> Markup:
     return Markup((PAGE / name).read_text(encoding="utf-8"))
@@ -106,7 +108,8 @@ def _policy() -> str:
 
 
 @cache
-def _template() -> Any:
+def template(name: str) -> Any:
+    """A template of page/, with the filters and words that pages share."""
     environment = Environment(
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -114,7 +117,7 @@ def _template() -> Any:
     environment.filters["cut"] = lambda text: printable(text, DETAIL)
     environment.globals["w"] = _both
     environment.globals["said"] = _said
-    return environment.get_template("report.html.j2")
+    return environment.get_template(name)
 
 
 def _both(key: str) -> Markup:

@@ -13,6 +13,7 @@ from ernie_conformance.wire.exchange import Exchange
 
 WIDTH, HEIGHT, FOOT = 360, 120, 34  # pixels of the drawing; its foot holds the scale
 BINS = 30
+UNITS = {"first": "s", "gaps": "s", "speed": "token/s"}
 LEAST = 1e-4  # shorter times are the client's, not the server's
 
 

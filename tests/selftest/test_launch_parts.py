@@ -254,7 +254,7 @@ def test_gpu_memory_is_read_or_absent() -> None:
 
 def test_an_engine_is_installed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Path] = []
-    monkeypatch.setitem(setup.ENGINES, "llama-cpp", ("nothing to fetch", made.append))
+    monkeypatch.setitem(setup.ENGINES, "llama-cpp", setup.Engine("nothing to fetch", made.append, ("llama-cpp.txt",)))
     assert setup.set_up("llama-cpp", tmp_path)
     assert not setup.set_up("llama-cpp", tmp_path)
     (tmp_path / "llama-cpp" / setup.STAMP).write_text("older pins")

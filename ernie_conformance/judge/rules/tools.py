@@ -181,6 +181,8 @@ def _judged(reply: Reply) -> list[Call]:
         raise NotAsked(f"{reply.name} leaves the call to the model")
     finish_of(reply)
     calls = calls_of(reply)
+    if not calls and is_cut(reply) and not reply.content.strip():
+        raise NotAsked(f"{reply.name} was cut before its call")
     if not calls:
         raise Blocked(_comes(reply), f"{reply.name}: no call came", reply)
     whole = calls[:-1] if is_cut(reply) else calls

