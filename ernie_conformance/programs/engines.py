@@ -74,7 +74,13 @@ def _waived(waiver: Mapping[str, Any], threads: Mapping[str, str]) -> str:
 
 
 def _line(*cells: str) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;").replace("\n", "⏎") for cell in cells) + " |\n"
+    return "| " + " | ".join(map(_cell, cells)) + " |\n"
+
+
+def _cell(text: str) -> str:
+    """`text` as Markdown shows it; what stands between backquotes is shown as it is."""
+    text = text.replace("|", "\\|").replace("\n", "⏎")
+    return text if text.startswith("`") else text.replace("<", "&lt;")
 
 
 def main() -> int:
