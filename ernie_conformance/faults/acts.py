@@ -19,7 +19,7 @@ SLOTS = 32  # of the reference and of the tutorial's command line
 SOON = 6  # requests after which a server that wears out has worn out
 PARTNER_WAIT = 0.5  # seconds that one answer waits for another to be confused with
 LONG = 8000  # bytes of a request with a long prompt
-PAUSE = 1.5  # seconds that everything stands still
+PAUSE = 3.0  # seconds that everything stands still
 A_LITTLE = 0.3  # seconds: a server under load
 VERY_LATE = 20.0  # seconds: beyond the time-outs of the reference's target
 

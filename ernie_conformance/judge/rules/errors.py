@@ -181,7 +181,7 @@ def are_strict(exchanges: Iterable[Exchange]) -> None:
 
 
 # A refusal needs no model. Beyond the time of a good answer, this much is a hiccup of the machine.
-HICCUP = 1.0  # seconds
+HICCUP = 2.0  # seconds
 
 
 def is_prompt(exchange: Exchange, control: Exchange) -> None:
