@@ -79,14 +79,18 @@ def target_names() -> list[str]:
     return sorted(path.stem for path in TARGETS.glob("*.toml"))
 
 
-def load_target(spec: str) -> Target:
-    """The target `NAME[@VERSION]`. Raises UsageError for an unknown name, version, field or capability."""
+def load_target(spec: str, speed: str = "") -> Target:
+    """The target `NAME[@VERSION]`, at one of its speeds if it has several.
+
+    Raises UsageError for an unknown name, version, field or capability.
+    """
     name, _, version = spec.partition("@")
     path = TARGETS / f"{name}.toml"
     if name not in target_names():
         raise UsageError(f"there is no target {name!r}; choose one of: {', '.join(target_names())}")
     table = read_table(path)
-    versions = table.pop("versions", {})
+    versions, speeds = table.pop("versions", {}), table.pop("speeds", {})
+    table |= speeds.get(speed, {})
     if version:
         if version not in versions:
             known = ", ".join(versions) or "none"

@@ -184,7 +184,8 @@ def _target(option: Callable[[str], Any], recorded: Evidence | None, server_pyth
             capabilities=target.capabilities - {"process"} - (frozenset() if option("--metrics-url") else {"metrics"}),
         )
     else:
-        target = load_target(named if named != "auto" else _auto(server_python, option("--model-dir")))
+        named = named if named != "auto" else _auto(server_python, option("--model-dir"))
+        target = load_target(named, option("--reference-speed"))
         target = replace(target, disruptive=True)
     if option("--api-key"):
         target = replace(target, capabilities=target.capabilities | {"api-key"})
