@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 MODEL = object()  # stands in a body where the target's model name belongs
 JSON_HEADERS = (("Content-Type", "application/json"),)
+
+UNLIMITED = 512  # tokens that we reckon with for a request that sets no limit, or one beyond any answer
+MOST = 4096
 
 # Both switches that engines read: chat_template_kwargs, and the metadata of FastDeploy 2.0.
 NO_THINKING: dict[str, Any] = {"chat_template_kwargs": {"enable_thinking": False}, "metadata": {"enable_thinking": False}}
@@ -51,6 +54,16 @@ class Ask:
         switch = self.body.get("chat_template_kwargs") or self.body.get("metadata") or {}
         return not (isinstance(switch, Mapping) and switch.get("enable_thinking") is False)
 
+    @property
+    def most_tokens(self) -> int:
+        """Completion tokens that it may cost: its limit for each choice, a guess where it sets none."""
+        if not isinstance(self.body, Mapping) or self.expects == REFUSAL or self.method != "POST":
+            return 0
+        limits = [self.body.get(key) for key in ("max_tokens", "max_completion_tokens")]
+        limit = min((one for one in limits if type(one) is int and one > 0), default=UNLIMITED)
+        choices = self.body.get("n")
+        return (limit if limit <= MOST else UNLIMITED) * (choices if type(choices) is int and 0 < choices <= MOST else 1)
+
     def renamed(self, name: str) -> Ask:
         return replace(self, name=name)
 
@@ -63,6 +76,11 @@ class Ask:
         else:
             body = self.body
         return Request(self.method, self.path, self.headers if body is not None else (), body)
+
+
+def cost_of(asks: Sequence[Ask]) -> dict[str, Any]:
+    """Requests and completion tokens that these cost at most, as a scenario tells them."""
+    return {"requests": len(asks), "tokens": sum(ask.most_tokens for ask in asks)}
 
 
 def user(content: Any) -> list[dict[str, Any]]:
@@ -114,4 +132,6 @@ class Scenario:
     last: bool = False  # no sound server minds it; on others it may spoil what is asked after it
     core: bool = False
     makes: tuple[str, ...] = ()  # the exchanges that tests may ask for by name
-    tokens: int = 0  # completion tokens that it may cost, where they matter to the budget
+    requests: int = 0  # that it sends; 0: as many as it makes
+    tokens: int = 0  # completion tokens that it may cost; of clients who leave, those of a server that notices
+    by_slots: bool = False  # requests and tokens are told for 32 slots, and grow with them

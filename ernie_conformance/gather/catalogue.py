@@ -8,17 +8,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-from ernie_conformance.gather import asks as areas
+from ernie_conformance.gather import asks as package
 from ernie_conformance.gather.ask import Ask, Scenario
 from ernie_conformance.targets import Target
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Asks and scenarios by name."""
+    """Asks and scenarios by name, and the area (the module's name) of each."""
 
     asks: dict[str, Ask]
     scenarios: dict[str, Scenario]
+    areas: dict[str, str]
 
     def owner(self, name: str) -> str | None:
         """What must be played so that `name` is in the evidence: itself, or the scenario that makes it. None: unknown."""
@@ -37,7 +38,8 @@ def catalogue() -> Catalogue:
     """Read every area. Raises ValueError when two things share a name."""
     asks: dict[str, Ask] = {}
     scenarios: dict[str, Scenario] = {}
-    for module in pkgutil.iter_modules(areas.__path__, areas.__name__ + "."):
+    areas: dict[str, str] = {}
+    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         area = importlib.import_module(module.name)
         for ask in getattr(area, "ASKS", ()):
             if ask.name in asks:
@@ -47,7 +49,9 @@ def catalogue() -> Catalogue:
             if scenario.name in asks or scenario.name in scenarios:
                 raise ValueError(f"two scenarios are called {scenario.name!r}")
             scenarios[scenario.name] = scenario
-    return Catalogue(asks, scenarios)
+        names = {one.name for one in (*getattr(area, "ASKS", ()), *getattr(area, "SCENARIOS", ()))}
+        areas.update(dict.fromkeys(names, module.name.rpartition(".")[2]))
+    return Catalogue(asks, scenarios, areas)
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,10 @@ class Selection:
     asks: list[Ask]
     scenarios: list[Scenario]
     unasked: dict[str, str]
+
+    @property
+    def all(self) -> list[Ask | Scenario]:
+        return [*self.asks, *self.scenarios]
 
 
 def select(names: Iterable[str], target: Target) -> Selection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -12,15 +12,18 @@ from typing import Any
 
 from ernie_conformance.faults.fault import Fault
 from ernie_conformance.faults.proxy import injecting
-from ernie_conformance.gather.ask import Ask, Scenario, chat
+from ernie_conformance.gather.ask import Scenario
 from ernie_conformance.gather.budget import budget_of
 from ernie_conformance.gather.catalogue import Selection, select
+from ernie_conformance.gather.phases import Phase, phases
+from ernie_conformance.gather.purse import Purse
+from ernie_conformance.gather.slots import Slots
 from ernie_conformance.gather.stage import EXAMPLES, Ledger, Stage
 from ernie_conformance.launch.serve import Deployment, LaunchFailed, serve
 from ernie_conformance.probe import read_facts
 from ernie_conformance.targets import Target
 from ernie_conformance.wire.client import Client
-from ernie_conformance.wire.evidence import Evidence
+from ernie_conformance.wire.evidence import CUT, Evidence
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Orders:
     profile: str = "release"
     concurrency: int | None = None
     examples: int = EXAMPLES
+    most_tokens: int | None = None  # completion tokens that may be spent; what doesn't fit isn't asked
+    most_seconds: float | None = None  # after which nothing more is asked
     through: Fault | None = None  # stands between us and the launched server, as its dialect
     progress: Callable[[str], None] = field(default=lambda _: None)
     announce: Callable[[str], None] = field(default=lambda _: None)  # told even where nobody watches
@@ -58,11 +63,12 @@ async def gather(target: Target, names: Iterable[str], orders: Orders) -> Eviden
     orders.announce(str(budget))
     facts["budget"] = asdict(budget)
     ledger = Ledger()
+    purse = Purse(budget, orders.most_tokens, orders.most_seconds, orders.progress)
     notes: dict[str, dict[str, Any]] = {}
     unasked = chosen.unasked
     try:
         if target.kind == "attached":
-            notes = await _converse(target, None, chosen, ledger, orders)
+            notes = await _converse(target, None, chosen, ledger, purse, orders)
         else:
             async with _served(target, orders) as deployment, AsyncExitStack() as between:
                 facts["launch"] = deployment.facts
@@ -71,14 +77,20 @@ async def gather(target: Target, names: Iterable[str], orders: Orders) -> Eviden
                     injector = await between.enter_async_context(injecting(orders.through, *urls))
                     urls = injector.base_url, injector.metrics_url
                 target = replace(target, base_url=urls[0], metrics_url=urls[1])
-                notes = await _converse(target, deployment, chosen, ledger, orders)
+                notes = await _converse(target, deployment, chosen, ledger, purse, orders)
     except LaunchFailed as failure:
         facts["launch"] = failure.facts
-        wanted: list[Ask | Scenario] = [*chosen.asks, *chosen.scenarios]
-        names = [name for one in wanted for name in (one.name, *getattr(one, "makes", ()))]
-        unasked = {**unasked, **dict.fromkeys(names, "blocked by LAUNCH-001: the server didn't become ready")}
+        everything = {one.name for one in chosen.all}
+        unasked = {**unasked, **_missing(chosen, everything, "blocked by LAUNCH-001: the server didn't become ready")}
+    unasked = {**unasked, **_missing(chosen, purse.cut, CUT)}
     facts["seconds"] = time.time() - facts["started_at"]
     return Evidence(ledger.exchanges, notes, facts, target_record(target), unasked=unasked)
+
+
+def _missing(chosen: Selection, names: Collection[str], reason: str) -> dict[str, str]:
+    """What the evidence lacks where `names` weren't asked, each with the reason."""
+    lost = [one for one in chosen.all if one.name in names]
+    return {name: reason for one in lost for name in (one.name, *getattr(one, "makes", ()))}
 
 
 def _served(target: Target, orders: Orders) -> AbstractAsyncContextManager[Deployment]:
@@ -103,7 +115,7 @@ def target_record(target: Target) -> dict[str, Any]:
 
 
 async def _converse(
-    target: Target, deployment: Deployment | None, chosen: Selection, ledger: Ledger, orders: Orders
+    target: Target, deployment: Deployment | None, chosen: Selection, ledger: Ledger, purse: Purse, orders: Orders
 ) -> dict[str, dict[str, Any]]:
     headers = {"Authorization": f"Bearer {orders.api_key}"} if orders.api_key else {}
     notes: dict[str, dict[str, Any]] = {}
@@ -113,62 +125,30 @@ async def _converse(
         Client((target.metrics_url or target.base_url).removesuffix("/metrics"), target.timeouts) as metrics,
     ):
         log_since = deployment.log_since if deployment else lambda _: None
-        stage = Stage(target, client, metrics, ledger, profile=orders.profile, log_since=log_since, examples=orders.examples)
-        for phase, asks, scenarios, at_most in _phases(chosen, target.slots, target.batch_invariant):
-            if not asks and not scenarios:
-                continue
-            orders.progress(f"{phase}: {len(asks) + len(scenarios)} to ask")
-            played = await _play(stage.within(phase), phase, asks, scenarios, at_most)
-            notes.update(played)
+        stage = Stage(
+            target, client, metrics, ledger, purse, profile=orders.profile, log_since=log_since, examples=orders.examples
+        )
+        for phase in phases(chosen, target.batch_invariant):
+            notes.update(await _play(stage, phase))
             if deployment is not None and not deployment.alive():
-                await deployment.restart(during=phase)
+                await deployment.restart(during=phase.name)
                 ledger.renew()
     return notes
 
 
-ALIVE = chat("alive", "1+1=?", max_tokens=4)  # a good request: is the server still there?
+async def _play(stage: Stage, phase: Phase) -> dict[str, dict[str, Any]]:
+    """Send what a phase holds; what each of its scenarios noted, unless the budget cut it short."""
+    slots = Slots(1 if phase.alone else stage.target.slots)
+    crowd = stage.within(phase.name, "", slots)
 
-Phase = tuple[str, list[Ask], list[Scenario], int]
-
-
-def _phases(chosen: Selection, slots: int, batch_invariant: bool) -> Iterable[Phase]:
-    """Thinking on and off are never mixed; what must be alone comes before the crowd, what may spoil or disturb comes last.
-
-    What is alone only for its wording joins the crowd of a target whose answers don't depend on the batch.
-    """
-
-    def asks(thinks: bool, alone: bool) -> list[Ask]:
-        return [a for a in chosen.asks if not (a.disruptive or a.last) and a.alone == alone and a.thinks == thinks]
-
-    def scenes(thinks: bool, alone: bool) -> list[Scenario]:
-        calm = [s for s in chosen.scenarios if not (s.disruptive or s.last) and s.thinks == thinks]
-        return [s for s in calm if (s.alone and not (s.wording and batch_invariant)) == alone]
-
-    for thinks, label in ((False, "thinking off"), (True, "thinking on")):
-        yield f"{label}, alone", asks(thinks, True), [], 1
-        yield f"{label}, side by side", asks(thinks, False), scenes(thinks, False), slots
-        for scenario in scenes(thinks, True):
-            yield f"scenario {scenario.name}", [], [scenario], 1
-    for scenario in (s for s in chosen.scenarios if s.last and not s.disruptive):
-        yield f"last: {scenario.name}", [], [scenario], 1
-    for ask in sorted((a for a in chosen.asks if a.disruptive or a.last), key=lambda a: a.disruptive):
-        yield f"last: {ask.name}", [ask], [], 1
-        yield f"after {ask.name}", [ALIVE.renamed(f"after-{ask.name}")], [], 1
-    for scenario in (s for s in chosen.scenarios if s.disruptive):
-        yield f"disruptive: {scenario.name}", [], [scenario], 1
-
-
-async def _play(
-    stage: Stage, phase: str, asks: list[Ask], scenarios: list[Scenario], at_most: int
-) -> dict[str, dict[str, Any]]:
-    slots = asyncio.Semaphore(at_most) if asks or len(scenarios) > 1 else None
-
-    async def scene(scenario: Scenario) -> tuple[str, dict[str, Any]]:
+    async def scene(scenario: Scenario) -> dict[str, Any]:
         try:
-            return scenario.name, await scenario.play(stage.within(phase, scenario.name, slots))
+            return await scenario.play(stage.within(phase.name, scenario.name, None if phase.is_scenario else slots))
         except Exception as defect:  # a scenario records what servers do; what it raises is our own mistake, kept as such
-            return scenario.name, {"defect": f"{type(defect).__name__}: {defect}"}
+            return {"defect": f"{type(defect).__name__}: {defect}"}
 
-    crowd = stage.within(phase, "", slots).send_all(asks, at_most)
-    _, *played = await asyncio.gather(crowd, *(scene(s) for s in scenarios))
-    return dict(played)
+    sent = asyncio.gather(*(crowd.send(ask) for ask in phase.asks))
+    played = await asyncio.gather(*map(scene, phase.scenarios))
+    await sent
+    names = [scenario.name for scenario in phase.scenarios]
+    return {name: notes for name, notes in zip(names, played, strict=True) if name not in stage.purse.cut}

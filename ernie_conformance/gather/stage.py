@@ -7,17 +7,20 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from math import inf
 
 from ernie_conformance.gather.ask import Ask
+from ernie_conformance.gather.budget import CROWDED
+from ernie_conformance.gather.purse import LEFT, Purse
+from ernie_conformance.gather.slots import Slots
 from ernie_conformance.targets import Target, Timeouts
 from ernie_conformance.wire.client import Client, HangUp
+from ernie_conformance.wire.evidence import CUT
 from ernie_conformance.wire.exchange import ABANDONED, Exchange, Request
 
 # After so many failures in a row without one answer, a server is given up. More than the number that a server may
 # close on purpose (each disruptive request is followed by a good one), few enough that a hung server costs seconds.
 PATIENCE = 4
-# A stream among as many as there are slots gets a third of the speed that it has alone (A800: 20 of 60 tokens/s).
-CROWDED = 1 / 3
 NOT_TRIED = "connect: not tried, the server stopped answering"
 EXAMPLES = 12  # generated requests of each sort, unless --examples says otherwise
 FATAL = ("connect:", "first-byte:", "gap:", "total:", "broken:")
@@ -61,14 +64,15 @@ class Stage:
     client: Client
     metrics: Client
     ledger: Ledger
+    purse: Purse
     profile: str = "release"
     phase: str = ""
     scenario: str = ""
     log_since: Callable[[float], str | None] = lambda _: None
-    slots: asyncio.Semaphore | None = None
+    slots: Slots | None = None
     examples: int = EXAMPLES
 
-    def within(self, phase: str, scenario: str = "", slots: asyncio.Semaphore | None = None) -> Stage:
+    def within(self, phase: str, scenario: str = "", slots: Slots | None = None) -> Stage:
         """The same stage for another phase or a scenario."""
         return replace(self, phase=phase, scenario=scenario, slots=slots)
 
@@ -89,12 +93,22 @@ class Stage:
 
         `hang_up` closes the connection early, on purpose; so does `leave_after` when as many seconds pass without a byte.
         `heard` is set when the first bytes of the body come. `undaunted`: knock even where the server was given up.
+        What doesn't fit into the budget comes back with an error and isn't entered.
         """
         watch = hang_up if heard is None else _telling(heard, hang_up)
-        async with self.slots or nullcontext():
-            exchange = await self._sent(ask, watch, leave_after, undaunted)
         abandoned = hang_up is not None or leave_after is not None
+        tokens = min(ask.most_tokens, LEFT) if abandoned else ask.most_tokens
+        async with self.slots.one(self._length(ask)) if self.slots else nullcontext():
+            if not self.purse.take(tokens):
+                self.purse.cut.add(self.scenario or ask.name)
+                return Exchange(ask.name, ask.request(self.target.model), None, error=CUT)
+            exchange = await self._sent(ask, watch, leave_after, undaunted)
+        self.purse.settle(tokens, exchange)
         return self.ledger.enter(replace(exchange, expects=ABANDONED if abandoned else ask.expects))
+
+    def _length(self, ask: Ask) -> float:
+        """How long it may take, to compare with others. A scenario's requests wait for each other, so they go first."""
+        return inf if self.scenario else ask.most_tokens
 
     async def _sent(self, ask: Ask, watch: HangUp | None, leave_after: float | None, undaunted: bool) -> Exchange:
         request = ask.request(self.target.model)

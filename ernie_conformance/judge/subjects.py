@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ernie_conformance.judge.outcome import Blocked, NotAsked, NotTestable, Outcome
+from ernie_conformance.judge.outcome import Blocked, Inconclusive, NotAsked, NotTestable, Outcome
 from ernie_conformance.judge.views import Answer, EventStream, Reply, Stream, view
 from ernie_conformance.targets import Target
-from ernie_conformance.wire.evidence import Evidence
+from ernie_conformance.wire.evidence import CUT, Evidence
 from ernie_conformance.wire.exchange import ABANDONED, ANSWER, ANY, REFUSAL, Exchange
 
 
@@ -112,6 +112,8 @@ def _absent(what: str, reason: str) -> Outcome:
         return NotTestable(reason)
     if reason.startswith("blocked by "):
         return Blocked(reason.removeprefix("blocked by ").split(":")[0], reason)
+    if reason == CUT:
+        return Inconclusive(f"{what}: {reason}")
     return NotAsked(reason or what)
 
 
@@ -145,7 +147,8 @@ class Subjects:
                 except Blocked as outcome:
                     blocked.append(outcome)
         if not found:
-            reason = next((r for r in self.evidence.unasked.values() if r.startswith("blocked by")), "")
+            reasons = self.evidence.unasked.values()
+            reason = next((r for r in reasons if r == CUT or r.startswith("blocked by")), "")
             raise blocked[0] if blocked else _absent(f"the evidence has no {kind.replace('_', ' ')}", reason)
         return found
 

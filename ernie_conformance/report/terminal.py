@@ -37,7 +37,13 @@ def summary_lines(verdict: dict[str, Any], evidence: Evidence, lang: str, folder
     spent = f"{verdict['requests']} {word('spent', lang)}, {verdict['completion_tokens']} {word('tokens', lang)}"
     if verdict["seconds"]:
         spent += f", {verdict['seconds']:.1f} {word('seconds', lang)}"
-    return [*lines, "", spent, f"{word('gate', lang)}: {word(verdict['gate'], lang)}"]
+    lines += ["", f"{word('spent_by_area', lang)}: {', '.join(_by_area(verdict))}"]
+    return [*lines, spent, f"{word('gate', lang)}: {word(verdict['gate'], lang)}"]
+
+
+def _by_area(verdict: dict[str, Any]) -> list[str]:
+    """`area requests/tokens`, the dearest first."""
+    return [f"{area} {found['requests']}/{found['completion_tokens']}" for area, found in verdict["spent"].items()] or ["-"]
 
 
 def _table(rows: list[dict[str, Any]], lang: str) -> list[str]:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from ernie_conformance import __version__
+from ernie_conformance.gather.catalogue import catalogue
 from ernie_conformance.judge.judge import Terms
 from ernie_conformance.judge.rows import PARTS
 from ernie_conformance.judge.verdicts import RowVerdict, Ruling, gate, part_states, row_verdicts
 from ernie_conformance.judge.waivers import Waiver, waiver_problems, waiver_states
-from ernie_conformance.wire.evidence import Evidence
-from ernie_conformance.wire.exchange import NotJson
+from ernie_conformance.wire.evidence import CUT, Evidence
 from ernie_conformance.wire.secrets import masked
+from ernie_conformance.wire.usage import completion_tokens
 
 FORMAT = 1
 NAME = "verdict.json"
@@ -68,7 +69,9 @@ def verdict_of(run: Run) -> dict[str, Any]:
         problems.append("the run was interrupted")
     parts = part_states(rows)
     partial = run.narrowed or "not asked" in parts.values()
-    facts = run.evidence.facts
+    if cut := [name for name, reason in run.evidence.unasked.items() if reason == CUT]:
+        problems.append(f"the budget ended before everything was asked: {len(cut)} of the exchanges and scenarios are missing")
+    facts, spent = run.evidence.facts, spent_by_area(run.evidence)
     return {
         "format": FORMAT,
         "state": "interrupted" if run.interrupted else "done",
@@ -86,7 +89,8 @@ def verdict_of(run: Run) -> dict[str, Any]:
         "started": facts.get("started_at"),
         "seconds": facts.get("seconds"),
         "requests": len(run.evidence.exchanges),
-        "completion_tokens": completion_tokens(run.evidence),
+        "completion_tokens": sum(figures["completion_tokens"] for figures in spent.values()),
+        "spent": spent,
         "accepted_risks": sorted(terms.accepted),
         "waivers": [_waiver(*pair) for pair in waiver_states(terms.waivers, run.rulings, today, run.evidence.exchanges)],
         "problems": problems,
@@ -110,22 +114,13 @@ def _counts(found: list[str]) -> dict[str, int]:
     return {verdict: found.count(verdict) for verdict in sorted(set(found))}
 
 
-def completion_tokens(evidence: Evidence) -> int:
-    """Tokens that the server says it generated, summed over every exchange that says so."""
-    total = 0
+def spent_by_area(evidence: Evidence) -> dict[str, dict[str, int]]:
+    """Requests and completion tokens (as the server tells them) by the area that asked; what is asked of every area is its own."""
+    areas = catalogue().areas
+    spent: dict[str, dict[str, int]] = {}
     for exchange in evidence.exchanges.values():
-        try:
-            usage = exchange.json.get("usage") if not exchange.wants_stream else _last_usage(exchange.body)
-            total += int((usage or {}).get("completion_tokens") or 0)
-        except (NotJson, AttributeError, TypeError, ValueError):
-            continue  # what an answer lacks is for rows to say; this is only a sum
-    return total
-
-
-def _last_usage(body: bytes) -> dict[str, Any] | None:
-    at = body.rfind(b'"completion_tokens"')
-    start, end = body.rfind(b"data:", 0, at), body.find(b"\n", at)
-    if at < 0:
-        return None
-    usage = json.loads(body[start + 5 : end if end >= 0 else None]).get("usage")
-    return usage if isinstance(usage, dict) else None
+        area = areas.get(exchange.notes.get("scenario") or exchange.name, "liveness")
+        figures = spent.setdefault(area, {"requests": 0, "completion_tokens": 0})
+        figures["requests"] += 1
+        figures["completion_tokens"] += completion_tokens(exchange) or 0
+    return dict(sorted(spent.items(), key=lambda pair: (-pair[1]["completion_tokens"], pair[0])))

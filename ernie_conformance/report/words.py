@@ -23,6 +23,7 @@ WORDS = {
     "blocked": {"en": "blocked by", "zh": "受阻于"},
     "spent": {"en": "requests", "zh": "个请求"},
     "tokens": {"en": "completion tokens", "zh": "个生成 token"},
+    "spent_by_area": {"en": "spent by area (requests/completion tokens)", "zh": "各领域开销（请求数/生成 token 数）"},
     "seconds": {"en": "s", "zh": "秒"},
     "report": {"en": "report", "zh": "报告"},
     "target_changed": {"en": "target {}: {} before, {} now", "zh": "检查对象 {}：此前 {}，现在 {}"},

@@ -70,6 +70,8 @@ OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
             "help": f"generated requests of each sort (default: {EXAMPLES})",
         },
     ),
+    ("--budget-tokens", {"type": _count, "metavar": "N", "help": "ask nothing that could take more completion tokens"}),
+    ("--budget-seconds", {"type": _count, "metavar": "N", "help": "ask nothing more after so many seconds of traffic"}),
     ("--lang", {"choices": ("en", "zh"), "help": "language of messages (default: from LANG)"}),
 )
 
@@ -95,6 +97,8 @@ class Settings:
     speed: str
     concurrency: int | None
     examples: int
+    budget_tokens: int | None
+    budget_seconds: int | None
     recorded: Evidence | None
     dialect: Dialect | None
     chosen_by_default: bool
@@ -124,6 +128,8 @@ def read_settings(config: pytest.Config) -> Settings:
         speed=option("--reference-speed"),
         concurrency=option("--concurrency"),
         examples=option("--examples"),
+        budget_tokens=option("--budget-tokens"),
+        budget_seconds=option("--budget-seconds"),
         recorded=recorded,
         dialect=spoken,
         chosen_by_default=option("--target") == "auto",

@@ -20,6 +20,7 @@ from ernie_conformance.wire.exchange import ABANDONED, ANY, Exchange, Request
 from ernie_conformance.wire.secrets import masked_within, without_secrets
 
 FORMAT = 1
+CUT = "the budget ended before it was asked"  # a reason in Evidence.unasked
 HUNG_UP = {"aborted_by_client", "client_closed_after_chunks"}  # how recorders say that they closed on purpose
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image
 
-from ernie_conformance.gather.ask import Ask, Scenario, chat, user
+from ernie_conformance.gather.ask import Ask, Scenario, chat, cost_of, user
 from ernie_conformance.gather.stage import Stage
 from ernie_conformance.graders.caption import grade_caption
 from ernie_conformance.graders.grade import Finding, Grade
@@ -201,14 +201,23 @@ ASKS = (
     ),
 )
 SCENARIOS = (
-    Scenario("text-summaries", summarise, needs=("behaviour",), thinks=True, alone=False, tokens=5 * SUMMARY_TOKENS),
+    Scenario(
+        "text-summaries", summarise, needs=("behaviour",), thinks=True, alone=False, requests=5, tokens=5 * SUMMARY_TOKENS
+    ),
     Scenario(
         "photo-descriptions",
         describe,
         needs=("vision", "behaviour"),
         thinks=True,
         alone=False,
+        requests=RUNS_OF_A_PHOTO * len(image_specs()),
         tokens=RUNS_OF_A_PHOTO * len(image_specs()) * (CAPTION_TOKENS + ANSWER_TOKENS),
     ),
-    Scenario("photo-questions", ask_questions, needs=("vision", "behaviour"), alone=False),
+    Scenario(
+        "photo-questions",
+        ask_questions,
+        needs=("vision", "behaviour"),
+        alone=False,
+        **cost_of(_questions()),
+    ),
 )

@@ -6,7 +6,19 @@ import asyncio
 from typing import Any
 from urllib.parse import quote
 
-from ernie_conformance.gather.ask import CHAT, COMPLETIONS, JSON_HEADERS, MODEL, NO_THINKING, Ask, Scenario, chat, get, user
+from ernie_conformance.gather.ask import (
+    CHAT,
+    COMPLETIONS,
+    JSON_HEADERS,
+    MODEL,
+    NO_THINKING,
+    Ask,
+    Scenario,
+    chat,
+    cost_of,
+    get,
+    user,
+)
 from ernie_conformance.gather.asks.limits import SHORT, STREAMED
 from ernie_conformance.gather.stage import Stage
 from ernie_conformance.wire.client import Client
@@ -130,8 +142,26 @@ SCENARIOS = (
         needs=("models",),
         alone=False,
         makes=("models", "model-listed", "model-asked", "model-unlisted"),
+        tokens=4,
     ),
-    Scenario("metered", _metered, needs=("metrics",), makes=("metrics-before",)),
-    Scenario("left", _left, needs=("metrics",), makes=("metrics-before-leaving",), tokens=LEAVING * 20, last=True),
-    Scenario("keys", _keys, needs=("api-key",), makes=("key-right", "key-wrong", "key-empty", "key-missing")),
+    Scenario(
+        "metered", _metered, needs=("metrics",), makes=("metrics-before",), requests=6, tokens=cost_of(METERED)["tokens"]
+    ),
+    Scenario(
+        "left",
+        _left,
+        needs=("metrics",),
+        makes=("metrics-before-leaving",),
+        requests=LEAVING + 3,
+        tokens=LEAVING * 20,
+        last=True,
+    ),
+    Scenario(
+        "keys",
+        _keys,
+        needs=("api-key",),
+        makes=("key-right", "key-wrong", "key-empty", "key-missing"),
+        requests=15,
+        tokens=4,
+    ),
 )

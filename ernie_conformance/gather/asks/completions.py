@@ -56,4 +56,4 @@ async def _stops(stage: Stage) -> dict[str, Any]:
     return {"text": text, "stop": stop}
 
 
-SCENARIOS = (Scenario("completion-stops", _stops, needs=("completions",), wording=True),)
+SCENARIOS = (Scenario("completion-stops", _stops, needs=("completions",), wording=True, requests=3, tokens=3 * 48),)

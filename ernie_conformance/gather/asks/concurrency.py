@@ -213,16 +213,17 @@ async def _vitals(stage: Stage) -> dict[str, Any]:
     return {}
 
 
+_LEAVING: dict[str, Any] = {"requests": 34, "tokens": PACED + 4 + 32 * 40, "by_slots": True}
 SCENARIOS = (
-    Scenario("crowd", _crowd, tokens=32 * TOLD),
-    Scenario("queue", _queue, last=True, tokens=32 * 60),
-    Scenario("health-beside", _health_beside, needs=("health",), alone=False, tokens=2 * 150),
-    Scenario("crowd-with-pictures", _crowd_with_pictures, needs=VISION, tokens=2 * PICTURES * TOLD),
-    Scenario("long-beside", _long_beside, tokens=RUNNING * 200),
-    Scenario("beside-bad", _beside_bad, tokens=len(BAD) * 24),
-    Scenario("kept", _kept, alone=False),
-    Scenario("departing-streams", lambda stage: _departure(stage, True), last=True),
-    Scenario("departing-clients", lambda stage: _departure(stage, False), last=True),
-    Scenario("neighbour", _neighbour, last=True),
-    Scenario("vitals", _vitals, needs=("health",), last=True),
+    Scenario("crowd", _crowd, requests=32, tokens=32 * TOLD, by_slots=True),
+    Scenario("queue", _queue, last=True, requests=40, tokens=32 * 60, by_slots=True),
+    Scenario("health-beside", _health_beside, needs=("health",), alone=False, requests=7, tokens=2 * 150),
+    Scenario("crowd-with-pictures", _crowd_with_pictures, needs=VISION, requests=10, tokens=2 * (PICTURES + 1) * TOLD),
+    Scenario("long-beside", _long_beside, requests=3, tokens=RUNNING * 200 + 2),
+    Scenario("beside-bad", _beside_bad, requests=2 * len(BAD), tokens=len(BAD) * 24),
+    Scenario("kept", _kept, alone=False, requests=KEPT, tokens=KEPT * 2),
+    Scenario("departing-streams", lambda stage: _departure(stage, True), last=True, **_LEAVING),
+    Scenario("departing-clients", lambda stage: _departure(stage, False), last=True, **_LEAVING),
+    Scenario("neighbour", _neighbour, last=True, requests=3, tokens=3 * TOLD),
+    Scenario("vitals", _vitals, needs=("health",), last=True, requests=TRIES + 1, tokens=TRIES * 2),
 )

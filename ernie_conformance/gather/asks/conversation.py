@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ernie_conformance.gather.ask import Ask, Scenario, both, chat, user
+from ernie_conformance.gather.ask import Ask, Scenario, both, chat, cost_of, user
 from ernie_conformance.gather.asks.twins import one_by_one
 from ernie_conformance.wire.exchange import ANY
 
@@ -197,4 +197,4 @@ ASKS = (
     *EXTRACTS,
     *RECALLS,
 )
-SCENARIOS = (Scenario("parts-in-order", lambda stage: one_by_one(stage, ORDERED), wording=True),)
+SCENARIOS = (Scenario("parts-in-order", lambda stage: one_by_one(stage, ORDERED), wording=True, **cost_of(ORDERED)),)

@@ -139,8 +139,10 @@ async def _context(stage: Stage) -> dict[str, Any]:
 
 
 SCENARIOS = (
-    Scenario("stops", _stops, makes=("stop-fifth",), wording=True),
-    Scenario("stop-in-thought", _stop_in_thought, needs=("reasoning",), thinks=True, wording=True),
+    Scenario("stops", _stops, makes=("stop-fifth",), wording=True, requests=9, tokens=9 * LONG),
+    Scenario(
+        "stop-in-thought", _stop_in_thought, needs=("reasoning",), thinks=True, wording=True, requests=3, tokens=3 * 400
+    ),
     Scenario(
         "context",
         _context,
@@ -152,5 +154,6 @@ SCENARIOS = (
             "context-over",
             "context-over-stream",
         ),
+        tokens=5 * 2 + ROOM,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ernie_conformance.gather.ask import Ask, Scenario, both, chat, user
+from ernie_conformance.gather.ask import Ask, Scenario, both, chat, cost_of, user
 from ernie_conformance.gather.asks.core import INTRODUCE
 from ernie_conformance.gather.asks.limits import SHORT, WHY
 from ernie_conformance.gather.asks.streaming import COUNT
@@ -163,9 +163,9 @@ async def _alone(stage: Stage, asks: list[Ask]) -> dict[str, Any]:
 
 
 SCENARIOS = (
-    Scenario("greedy", lambda stage: _alone(stage, AGAIN), wording=True),
-    Scenario("seeds", lambda stage: _alone(stage, SEEDED), needs=("seed",), wording=True),
-    Scenario("penalties", lambda stage: _alone(stage, PENALISED), wording=True),
+    Scenario("greedy", lambda stage: _alone(stage, AGAIN), wording=True, **cost_of(AGAIN)),
+    Scenario("seeds", lambda stage: _alone(stage, SEEDED), needs=("seed",), wording=True, **cost_of(SEEDED)),
+    Scenario("penalties", lambda stage: _alone(stage, PENALISED), wording=True, **cost_of(PENALISED)),
 )
 ASKS = (
     TUTORIAL_CALL,

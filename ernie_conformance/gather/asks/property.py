@@ -26,4 +26,4 @@ async def _generated(stage: Stage) -> dict[str, Any]:
     }
 
 
-SCENARIOS = (Scenario("generated", _generated, tokens=EXAMPLES * MOST_TOKENS),)
+SCENARIOS = (Scenario("generated", _generated, requests=2 * EXAMPLES + 1, tokens=EXAMPLES * MOST_TOKENS * 2 + 4),)

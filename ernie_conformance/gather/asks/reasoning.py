@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ernie_conformance.gather.ask import MODEL, Ask, Scenario, both, chat, user
+from ernie_conformance.gather.ask import MODEL, Ask, Scenario, both, chat, cost_of, user
 from ernie_conformance.gather.asks.core import INTRODUCE
 from ernie_conformance.gather.asks.twins import one_by_one
 from ernie_conformance.gather.stage import Stage
@@ -52,6 +52,13 @@ ASKS = (
     chat("reason-budget", INTRODUCE, thinking=True, max_tokens=200, needs=("reasoning",), **SHORT_THOUGHT),
 )
 SCENARIOS = (
-    Scenario("reason-twins", lambda stage: one_by_one(stage, PAIRS), needs=("reasoning",), thinks=True, wording=True),
-    Scenario("mixed-thinking", _mixed, needs=("reasoning", "thinking-switch")),
+    Scenario(
+        "reason-twins",
+        lambda stage: one_by_one(stage, PAIRS),
+        needs=("reasoning",),
+        thinks=True,
+        wording=True,
+        **cost_of(PAIRS),
+    ),
+    Scenario("mixed-thinking", _mixed, needs=("reasoning", "thinking-switch"), **cost_of(MIXED_ON + MIXED_OFF)),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ernie_conformance.gather.ask import Ask, Scenario, both, completion
+from ernie_conformance.gather.ask import Ask, Scenario, both, completion, cost_of
 from ernie_conformance.gather.asks.tools import WEATHER
 from ernie_conformance.gather.stage import Stage
 
@@ -37,8 +37,20 @@ async def one_by_one(stage: Stage, asks: tuple[Ask, ...]) -> dict[str, Any]:
 
 
 SCENARIOS = (
-    Scenario("twins", lambda stage: one_by_one(stage, PAIRS), wording=True),
-    Scenario("twins-with-tools", lambda stage: one_by_one(stage, WITH_TOOLS), needs=("tools",), wording=True),
-    Scenario("twins-with-logprobs", lambda stage: one_by_one(stage, WITH_LOGPROBS), needs=("logprobs",), wording=True),
+    Scenario("twins", lambda stage: one_by_one(stage, PAIRS), wording=True, **cost_of(PAIRS)),
+    Scenario(
+        "twins-with-tools",
+        lambda stage: one_by_one(stage, WITH_TOOLS),
+        needs=("tools",),
+        wording=True,
+        **cost_of(WITH_TOOLS),
+    ),
+    Scenario(
+        "twins-with-logprobs",
+        lambda stage: one_by_one(stage, WITH_LOGPROBS),
+        needs=("logprobs",),
+        wording=True,
+        **cost_of(WITH_LOGPROBS),
+    ),
 )
 ASKS = (completion("echo-fidelity", KEEP, echo=True, max_tokens=4, needs=("echo",)),)

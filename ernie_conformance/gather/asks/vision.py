@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ernie_conformance.gather.ask import Ask, Scenario, chat, refused, user
+from ernie_conformance.gather.ask import Ask, Scenario, chat, cost_of, refused, user
 from ernie_conformance.gather.pictures import (
     claiming,
     data_uri,
@@ -68,7 +68,9 @@ def _group(name: str, asks: Iterable[Ask], **rest: Any) -> Scenario:
         await stage.send_all(asked, at_most=max(1, stage.target.slots // 8))
         return {}
 
-    return Scenario(name, play, **{"needs": VISION, "alone": False, "makes": tuple(a.name for a in asked), **rest})
+    return Scenario(
+        name, play, **{"needs": VISION, "alone": False, "makes": tuple(a.name for a in asked), **cost_of(asked), **rest}
+    )
 
 
 BASICS = (

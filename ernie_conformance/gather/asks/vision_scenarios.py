@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ernie_conformance.gather.ask import Ask, Scenario, chat, get, refused, user
-from ernie_conformance.gather.asks.vision import QUESTION, RED, VISION, look, picture, solid, text
+from ernie_conformance.gather.asks.vision import QUESTION, RED, ROOM, VISION, look, picture, solid, text
 from ernie_conformance.gather.pictures import encoded, grid, png
 from ernie_conformance.gather.stage import Stage
 from ernie_conformance.wire.exchange import ANY, Exchange
@@ -174,8 +174,8 @@ async def _unreachable(stage: Stage) -> dict[str, Any]:
 
 
 SCENARIOS = (
-    Scenario("vision-again", _asked_again, VISION, wording=True),
-    Scenario("vision-files", _files, VISION, alone=False),
-    Scenario("vision-loopback", _loopback, VISION, alone=False),
-    Scenario("vision-unreachable", _unreachable, VISION, disruptive=True),
+    Scenario("vision-again", _asked_again, VISION, wording=True, requests=21, tokens=17 * BRIEF + 4 * ROOM),
+    Scenario("vision-files", _files, VISION, alone=False, requests=9),
+    Scenario("vision-loopback", _loopback, VISION, alone=False, requests=5),
+    Scenario("vision-unreachable", _unreachable, VISION, disruptive=True, requests=3, tokens=2 * 4),
 )
