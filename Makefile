@@ -40,5 +40,8 @@ check: $(STAMP)  ## the inner loop: lint, types, quick proofs
 matrix: $(STAMP)  ## every broken server against every row: docs/matrix.md
 	$(RUN) -m ernie_conformance.faults.matrix
 
+bench: $(STAMP)  ## what the suite itself costs: report/bench.json; ARGS=--keep adds to docs/bench.jsonl
+	$(RUN) -m ernie_conformance.programs.bench $(ARGS)
+
 clean:  ## remove what was built and reported
 	rm -rf $(VENV) report .cache

@@ -217,7 +217,7 @@ _LEAVING: dict[str, Any] = {"requests": 34, "tokens": PACED + 4 + 32 * 40, "by_s
 SCENARIOS = (
     Scenario("crowd", _crowd, requests=32, tokens=32 * TOLD, by_slots=True),
     Scenario("queue", _queue, last=True, requests=40, tokens=32 * 60, by_slots=True),
-    Scenario("health-beside", _health_beside, needs=("health",), alone=False, requests=7, tokens=2 * 150),
+    Scenario("health-beside", _health_beside, needs=("health",), alone=False, requests=7, tokens=2 * 600),
     Scenario("crowd-with-pictures", _crowd_with_pictures, needs=VISION, requests=10, tokens=2 * (PICTURES + 1) * TOLD),
     Scenario("long-beside", _long_beside, requests=3, tokens=RUNNING * 200 + 2),
     Scenario("beside-bad", _beside_bad, requests=2 * len(BAD), tokens=len(BAD) * 24),

@@ -154,6 +154,6 @@ SCENARIOS = (
             "context-over",
             "context-over-stream",
         ),
-        tokens=5 * 2 + ROOM,
+        tokens=5 * 2 + ROOM + 1,
     ),
 )

@@ -30,9 +30,8 @@ WITH_LOGPROBS = (
 
 
 async def one_by_one(stage: Stage, asks: tuple[Ask, ...]) -> dict[str, Any]:
-    """Send each ask alone: what shares a batch may change the numerics of a GPU."""
-    for ask in asks:
-        await stage.send(ask)
+    """Send each ask alone: what shares a batch may change the numerics of a GPU. Where it doesn't, send them together."""
+    await stage.send_all(asks, at_most=None if stage.target.batch_invariant else 1)
     return {}
 
 
