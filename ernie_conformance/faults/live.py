@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,7 +39,9 @@ ROW_AREAS = {
     "tools": ("tools",),
     "clients": ("clients",),
     "property": ("property",),
+    "soak": ("soak",),
 }
+SOAK_MINUTES = 0.07  # some hundreds of requests, after which a server may have worn out
 KEY = "sk-of-the-matrix"
 PATIENCE = 120.0  # seconds for one fault: every wait within is bounded by the target's time-outs
 
@@ -50,11 +52,12 @@ def needs_key(fault: Fault) -> bool:
 
 
 async def gather_against(
-    target: Target, base_url: str, metrics_url: str, names: Iterable[str], folder: Path, api_key: str | None = None
+    target: Target, base_url: str, metrics_url: str, names: Collection[str], folder: Path, api_key: str | None = None
 ) -> Evidence:
     """The evidence of `names` (and of what is always asked) from a server that already runs."""
+    minutes = SOAK_MINUTES if "soak" in names else 0.0
     attached = replace(target, kind="attached", base_url=base_url, metrics_url=metrics_url)
-    return await gather(attached, names, Orders(report_dir=folder, api_key=api_key))
+    return await gather(attached, names, Orders(folder, api_key=api_key, minutes=minutes))
 
 
 def names_for(fault: Fault, cases: Sequence[Case]) -> set[str]:

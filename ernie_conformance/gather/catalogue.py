@@ -67,8 +67,11 @@ class Selection:
         return [*self.asks, *self.scenarios]
 
 
-def select(names: Iterable[str], target: Target) -> Selection:
-    """What of `names` this target is asked. What it doesn't declare, or what may disturb it, is left out with a reason."""
+def select(names: Iterable[str], target: Target, minutes: float = 0) -> Selection:
+    """What of `names` this target is asked. What it doesn't declare, or what may disturb it, is left out with a reason.
+
+    So is what takes minutes, unless they are given.
+    """
     known = catalogue()
     chosen = Selection([], [], {})
     for name in sorted(set(names) | known.core()):
@@ -80,6 +83,8 @@ def select(names: Iterable[str], target: Target) -> Selection:
         elif one.disruptive and not target.disruptive:
             reason = "may disturb the server; allow it with --disruptive"
             chosen.unasked.update(dict.fromkeys((name, *getattr(one, "makes", ())), reason))
+        elif isinstance(one, Scenario) and one.long and not minutes:
+            chosen.unasked.update(dict.fromkeys((name, *one.makes), "takes minutes; ask for it with -m soak"))
         elif isinstance(one, Ask):
             chosen.asks.append(one)
         else:

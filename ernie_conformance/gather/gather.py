@@ -39,6 +39,7 @@ class Orders:
     profile: str = "release"
     concurrency: int | None = None
     examples: int = EXAMPLES
+    minutes: float = 0.0  # of load that lasts; 0: none
     most_tokens: int | None = None  # completion tokens that may be spent; what doesn't fit isn't asked
     most_seconds: float | None = None  # after which nothing more is asked
     through: Fault | None = None  # stands between us and the launched server, as its dialect
@@ -58,7 +59,7 @@ async def gather(target: Target, names: Iterable[str], orders: Orders) -> Eviden
     facts: dict[str, Any] = {"host": host, "started_at": time.time()}
     if not orders.traffic:
         return Evidence({}, facts=facts, target=target_record(target))
-    chosen = select(names, target)
+    chosen = select(names, target, orders.minutes)
     budget = budget_of(chosen, target)
     orders.announce(str(budget))
     facts["budget"] = asdict(budget)
@@ -126,7 +127,16 @@ async def _converse(
     ):
         log_since = deployment.log_since if deployment else lambda _: None
         stage = Stage(
-            target, client, metrics, ledger, purse, profile=orders.profile, log_since=log_since, examples=orders.examples
+            target,
+            client,
+            metrics,
+            ledger,
+            purse,
+            profile=orders.profile,
+            log_since=log_since,
+            examples=orders.examples,
+            minutes=orders.minutes,
+            memory=deployment.memory if deployment else lambda: None,
         )
         for phase in phases(chosen, target.batch_invariant):
             notes.update(await _play(stage, phase))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import inf
 
 from ernie_conformance.gather.budget import Budget
 from ernie_conformance.wire.exchange import Exchange
 from ernie_conformance.wire.usage import completion_tokens
 
+TELL_EVERY = 0.5  # seconds
 LEFT = 60  # tokens that an answer costs whose client leaves early: a second of the tutorial's card
 
 
@@ -29,6 +31,7 @@ class Purse:
     tokens: int = 0
     done: int = 0
     _aside: int = 0
+    _told: float = -inf
     _began: float = field(default_factory=time.monotonic)
 
     @property
@@ -50,7 +53,9 @@ class Purse:
         self._aside -= taken
         self.tokens += told if told is not None else 0 if free else taken
         self.done += 1
-        self.tell(self.progress())
+        if self.seconds - self._told >= TELL_EVERY:
+            self._told = self.seconds
+            self.tell(self.progress())
 
     def progress(self) -> str:
         """Exchanges done of those planned, tokens a second, and the seconds that the rest takes at this rate."""

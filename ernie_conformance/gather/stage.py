@@ -71,6 +71,8 @@ class Stage:
     log_since: Callable[[float], str | None] = lambda _: None
     slots: Slots | None = None
     examples: int = EXAMPLES
+    minutes: float = 0.0  # that a long scenario may take
+    memory: Callable[[], int | None] = lambda: None  # bytes that the server holds, None where nobody can tell
 
     def within(self, phase: str, scenario: str = "", slots: Slots | None = None) -> Stage:
         """The same stage for another phase or a scenario."""

@@ -70,6 +70,10 @@ class Deployment:
     def alive(self) -> bool:
         return self._process is not None and self._process.alive
 
+    def memory(self) -> int | None:
+        """Bytes of memory that the server's processes hold, None when there are none."""
+        return self._process.memory() if self._process and self._process.alive else None
+
     def log_mark(self) -> LogMark:
         """Where the logs stand now, for `log_between`."""
         return self._logs.mark() if self._logs else LogMark()

@@ -58,10 +58,13 @@ class Conformance:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        cases = [i for i in items if CASE in i.stash]
+        left_out = {i for i in cases if i.stash[CASE].row.area == "soak" and not self.settings.minutes}
         if self.settings.terms.profile == "smoke":
-            suite = [i for i in items if CASE in i.stash and not i.stash[CASE].row.smoke]
-            items[:] = [i for i in items if i not in suite]
-            self.config.hook.pytest_deselected(items=suite)
+            left_out |= {i for i in cases if not i.stash[CASE].row.smoke}
+        if left_out:
+            items[:] = [i for i in items if i not in left_out]
+            self.config.hook.pytest_deselected(items=list(left_out))
 
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
         """Leave out folders that the mark expression rules out: collecting the proofs costs more than a whole env run."""

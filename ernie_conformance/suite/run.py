@@ -83,6 +83,7 @@ async def _gather(config: pytest.Config, settings: Settings, file: Path, secrets
         profile=settings.terms.profile,
         concurrency=settings.concurrency,
         examples=settings.examples,
+        minutes=settings.minutes,
         most_tokens=settings.budget_tokens,
         most_seconds=settings.budget_seconds,
         through=settings.dialect.as_fault() if settings.dialect else None,

@@ -38,6 +38,13 @@ def _count(text: str) -> int:
     return count
 
 
+def _minutes(text: str) -> float:
+    """A number above 0. Raises ValueError."""
+    if not 0 < (minutes := float(text)) < 10_000:
+        raise ValueError(text)
+    return minutes
+
+
 OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--target", {"default": "auto", "metavar": "NAME[@VERSION]", "help": "a file in targets/ (default: auto)"}),
     ("--base-url", {"metavar": "URL", "help": "attach to this server and launch nothing, e.g. http://127.0.0.1:8180"}),
@@ -72,6 +79,7 @@ OPTIONS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("--budget-tokens", {"type": _count, "metavar": "N", "help": "ask nothing that could take more completion tokens"}),
     ("--budget-seconds", {"type": _count, "metavar": "N", "help": "ask nothing more after so many seconds of traffic"}),
+    ("--minutes", {"type": _minutes, "default": 10.0, "metavar": "N", "help": "how long -m soak lasts (default: 10)"}),
     ("--lang", {"choices": ("en", "zh"), "help": "language of messages (default: from LANG)"}),
 )
 
@@ -97,6 +105,7 @@ class Settings:
     speed: str
     concurrency: int | None
     examples: int
+    minutes: float
     budget_tokens: int | None
     budget_seconds: int | None
     recorded: Evidence | None
@@ -128,12 +137,19 @@ def read_settings(config: pytest.Config) -> Settings:
         speed=option("--reference-speed"),
         concurrency=option("--concurrency"),
         examples=option("--examples"),
+        minutes=option("--minutes") if soaks(option("markexpr")) else 0.0,
         budget_tokens=option("--budget-tokens"),
         budget_seconds=option("--budget-seconds"),
         recorded=recorded,
         dialect=spoken,
         chosen_by_default=option("--target") == "auto",
     )
+
+
+def soaks(expression: str | None) -> bool:
+    """Does a mark expression ask for the long load? Nothing else brings it: it takes minutes."""
+    words = re.findall(r"\w+", expression or "")
+    return "soak" in words and "not" not in words
 
 
 def as_speaker(target: Target, spoken: Dialect) -> Target:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ernie_conformance.gather.ask import Ask
 from ernie_conformance.gather.asks import parameters as asks
+from ernie_conformance.gather.asks.parameters import REPEATING
 from ernie_conformance.judge.judge import for_each
 from ernie_conformance.judge.rows import row
 from ernie_conformance.judge.rules import logprobs
@@ -101,8 +102,9 @@ def test_other_seeds_give_other_answers(seeds: Scene) -> None:
 
 @row("PARAM-016")
 def test_penalties_change_a_repetitive_answer(penalties: Scene) -> None:
-    found = answers(penalties)
-    rules.changes_repetition((found[:3], found[3:6], found[6:]))
+    made = ("none", "none-again", "high")
+    trials = ([Answer(penalties.exchanges[f"penalty-{name}{kind}"]) for name in made] for kind in REPEATING)
+    rules.changes_repetition(tuple(trials))
 
 
 @row("PARAM-017")
