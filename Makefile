@@ -31,6 +31,7 @@ test: $(STAMP)  ## everything CI runs: lint, types, the proofs of the suite, the
 	$(RUN) -m pytest tests/selftest -n 2 -p no:cacheprovider
 	$(RUN) -m pytest --target reference -m "env or api or acceptance" --report-dir report/reference
 	$(RUN) -m ernie_conformance.faults.matrix --check --evidence report/reference/evidence.jsonl
+	$(MAKE) gate TARGET=llama-cpp ARGS="--report-dir report/llama-cpp"
 
 check: $(STAMP)  ## the inner loop: lint, types, quick proofs
 	$(VENV)/bin/ruff check .

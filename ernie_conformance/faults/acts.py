@@ -338,10 +338,5 @@ async def every_fifth_fails(visit: Visit) -> None:
     await (overloaded(visit) if failing else visit.relay())
 
 
-async def drifts_slower(visit: Visit) -> None:
-    await asyncio.sleep(0.02 * visit.memory.visits)
-    await visit.relay()
-
-
 def is_long(request: Request) -> bool:
     return len(request.body or b"") > LONG

@@ -141,14 +141,6 @@ FAULTS: tuple[Fault, ...] = (
         "own-every-fifth-500", "WIRE-002", acts.every_fifth_fails, title="one request in five fails", severity="critical"
     ),
     behaviour(
-        "own-drifts-slower",
-        "",  # a soak sees it
-        acts.drifts_slower,
-        where=posted,
-        title="each request is slower than the one before",
-        severity="medium",
-    ),
-    behaviour(
         "own-late-first-byte",
         "WIRE-001",
         acts.stall,
