@@ -120,7 +120,7 @@ async def _slow_to_refuse(visit: Visit) -> None:
 async def _late_to_refuse(visit: Visit) -> None:
     answer = await visit.fetch()
     if answer.status >= 400:
-        await asyncio.sleep(1.4)  # within every time-out, yet far beyond what a look at the fields takes
+        await asyncio.sleep(2.8)  # within every time-out, yet far beyond what a look at the fields takes
     await visit.send(answer)
 
 
