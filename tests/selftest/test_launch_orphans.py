@@ -78,6 +78,8 @@ def running(play: str, folder: Path, *, in_worker: bool = False) -> Iterator[sub
         text=True,
         cwd=ROOT,
         start_new_session=True,
+        # A shell's background jobs ignore SIGINT, and so would the run that we are about to interrupt.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         yield run

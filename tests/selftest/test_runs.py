@@ -154,12 +154,22 @@ def test_a_waiver_covers_a_known_deviation_and_a_stale_one_closes_the_gate(tmp_p
     assert "stale" in stale.stdout
 
 
+def listening() -> None:
+    """A shell's background jobs ignore SIGINT, and so would the run that we are about to interrupt."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_interrupted_run_leaves_the_verdict_closed(tmp_path: Path, how: signal.Signals) -> None:
     (tmp_path / "verdict.json").write_text('{"gate": "open"}')
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "api", "--target", "reference"]
     process = subprocess.Popen(
-        [*command, "--report-dir", str(tmp_path)], cwd=ROOT, env=CLEAN, stdout=subprocess.DEVNULL, start_new_session=True
+        [*command, "--report-dir", str(tmp_path)],
+        cwd=ROOT,
+        env=CLEAN,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=listening,
     )
     try:
         end = time.monotonic() + LIMIT
