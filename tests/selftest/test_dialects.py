@@ -48,7 +48,7 @@ def test_the_recording_of_fastdeploy_has_no_finding_without_a_waiver_and_none_is
     assert used(terms, rulings, evidence)
 
 
-@pytest.mark.slow
+@pytest.mark.dialects
 @pytest.mark.parametrize("name", sorted(dialects()))
 def test_what_a_dialect_turns_red_is_what_is_waived_or_accepted(name: str, tmp_path: Path) -> None:
     spoken = dialects()[name]
