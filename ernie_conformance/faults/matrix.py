@@ -32,6 +32,7 @@ from ernie_conformance.targets import Target, load_target
 from ernie_conformance.wire.evidence import read_evidence, write_evidence
 
 TABLE, DATA = ROOT / "docs" / "matrix.md", ROOT / "docs" / "matrix.json"
+JOBS = 4  # on two cores: half the faults live on a socket and wait more than they work
 BATCH = 8  # rewriting faults handed to a process at a time: few enough to end together, enough to outweigh the handing
 
 
@@ -151,7 +152,7 @@ def _summary(found: Sequence[Score]) -> str:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m ernie_conformance.faults.matrix", description=__doc__)
     parser.add_argument("--evidence", type=Path, help="a good server's evidence (default: ask the reference now)")
-    parser.add_argument("--jobs", type=int, default=2, help="processes (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=JOBS, help="processes (%(default)s)")
     parser.add_argument("--only", nargs="+", metavar="ID", help="these faults, variations or areas alone")
     parser.add_argument("--kind", choices=("rewrite", "question", "behaviour"), help="faults of this kind alone")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every score with every red row here")
