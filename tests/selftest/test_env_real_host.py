@@ -1,4 +1,4 @@
-"""Facts read on a real GPU host (one H200, driver 580, CUDA 13), judged: red is exactly what was missing there."""
+"""Facts read on a real GPU host (one H100, driver 580, CUDA 13), judged: red is exactly what was missing there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MISSING = {
 
 
 def test_a_real_gpu_host_is_red_for_what_it_lacks_and_for_nothing_else() -> None:
-    host = json.loads((FIXTURES / "hosts" / "h200.json").read_text())
+    host = json.loads((FIXTURES / "hosts" / "h100.json").read_text())
     rulings = judge(Evidence({}, facts={"host": host}), Terms(load_target("fastdeploy")), suite_cases("env"))
     red = {r.row.id for r in rulings if r.verdict in (verdicts.FAIL, verdicts.ERROR)}
     assert red == set(MISSING)
