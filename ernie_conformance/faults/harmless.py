@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -26,7 +27,7 @@ from ernie_conformance.faults.frames import (
     swap,
     text_of,
 )
-from ernie_conformance.faults.objects import change, drop, put
+from ernie_conformance.faults.objects import Change, change, drop, put
 from ernie_conformance.wire.exchange import Request
 
 anything = every(lambda _: True)
@@ -282,9 +283,81 @@ def error_code(_: Request, value: Any) -> Any:
     return value
 
 
+def other_words(_: Request, value: Any) -> Any:
+    if isinstance(value, dict) and isinstance(value.get("error"), dict):
+        value["error"]["message"] = f"The request was refused. Reason: {value['error'].get('message')}"
+        value["error"]["type"] = "BadRequestError"
+    return value
+
+
+def as_unprocessable(_: Request, response: Response) -> Response:
+    return replace(response, status=422) if response.status == 400 else response
+
+
+def as_uuid(found: Any) -> Any:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, found)) if isinstance(found, str) else found
+
+
+def more_of_models(_: Request, value: Any) -> Any:
+    """As vLLM lists them."""
+    if isinstance(value, dict):
+        put("data.*.permission", [])(value)
+        put("data.*.root", "/models/any")(value)
+        put("data.*.max_model_len", 32768)(value)
+    return value
+
+
 def more_models(_: Request, value: Any) -> Any:
     if isinstance(value, dict) and isinstance(value.get("data"), list) and value["data"]:
         value["data"].append({**value["data"][0], "id": "another-model"})
+    return value
+
+
+def unevenly(found: Iterator[Piece]) -> Iterator[Piece]:
+    """Every third piece comes a little late, together with what follows it at once."""
+    last = 0.0
+    for count, (at, data) in enumerate(found):
+        last = max(last, at + 0.04 * (count % 3 == 2))
+        yield last, data
+
+
+def by_eights(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """Up to eight tokens in one delta, as engines send that schedule several steps at once."""
+    for _ in range(3):
+        frames = merged(frames)
+    return frames
+
+
+def also_called(old: str, new: str) -> Change:
+    """The same value under a second name, in deltas and messages."""
+
+    def add(found: Any) -> Any:
+        return {**found, new: found[old]} if isinstance(found, dict) and old in found else found
+
+    return change("choices.*.delta|message", add)
+
+
+def with_nulls(*names: str) -> Change:
+    """Keys that aren't there are there as null, as where a whole object is dumped."""
+
+    def add(found: Any) -> Any:
+        return {**dict.fromkeys(names), **found} if isinstance(found, dict) else found
+
+    return change("choices.*.delta|message", add)
+
+
+def pretty(text: bytes) -> bytes:
+    """The same JSON over several lines; what isn't JSON, as it is."""
+    try:
+        return json.dumps(json.loads(text), ensure_ascii=False, indent=2).encode("utf-8", "surrogatepass") + b"\n"
+    except ValueError:
+        return text
+
+
+def spaced_arguments(_: Request, value: Any) -> Any:
+    """A whole call's arguments, written in another JSON style. Those that max_tokens cut stay as they are."""
+    if isinstance(value, dict):
+        change("choices.*.message.tool_calls.*.function.arguments", lambda text: pretty(text.encode()).decode())(value)
     return value
 
 

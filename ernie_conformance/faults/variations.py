@@ -10,6 +10,7 @@ from typing import Any
 from ernie_conformance.faults import acts, where
 from ernie_conformance.faults.edits import (
     answers,
+    bodies,
     chain,
     chunks,
     documents,
@@ -23,10 +24,14 @@ from ernie_conformance.faults.edits import (
 from ernie_conformance.faults.fault import Act, Behaviour, Edit, Fault, Rewrite, anywhere
 from ernie_conformance.faults.frames import compact, every, first, has_answer, swap
 from ernie_conformance.faults.harmless import (
+    also_called,
     anything,
+    as_unprocessable,
+    as_uuid,
     before_all,
     before_each,
     by_bytes,
+    by_eights,
     can_be_halved,
     chunked,
     close_delimited,
@@ -39,20 +44,26 @@ from ernie_conformance.faults.harmless import (
     idle,
     merged,
     more_models,
+    more_of_models,
     named,
     new_id,
     numbered,
+    other_words,
     pairs,
+    pretty,
     reversed_keys,
     role_alone,
     role_with_text,
     said,
     shifted,
     slower,
+    spaced_arguments,
+    unevenly,
     with_key,
+    with_nulls,
     written,
 )
-from ernie_conformance.faults.objects import GONE, change, drop, put
+from ernie_conformance.faults.objects import GONE, change, drop, number, put
 
 
 def _harmless(id: str, reason: str, edit: Edit, **given: Any) -> Rewrite:
@@ -219,6 +230,46 @@ VARIATIONS: tuple[Fault, ...] = (
         "trailing-space",
         "white space after a JSON text means nothing, FastDeploy sends some",
         streams(swap(first(lambda f: f.chunk is not None), lambda f: [f.saying(f.raw.rstrip() + b" \n\n")])),
+    ),
+    _harmless("eights", "a delta may hold many tokens", streams(by_eights), where=where.chat),
+    _harmless("uneven", "networks hold pieces up", pieces(unevenly), where=where.streamed),
+    _harmless("status-422", "422 refuses as well as 400", errors(as_unprocessable)),
+    _harmless("pretty", "white space around and in JSON means nothing", bodies(pretty)),
+    _harmless("uuids", "ids have no form", replies(change("id", as_uuid)), where=where.method("POST")),
+    _harmless(
+        "call-ids",
+        "ids of calls have no form",
+        answers(change("choices.*.message.tool_calls.*.id", as_uuid)),
+        where=where.chat,
+    ),
+    _harmless("created-later", "clocks differ by a second", replies(change("created", number(lambda at: at + 1)))),
+    _harmless(
+        "reasoning-twice", "the thought under a second name too", replies(also_called("reasoning_content", "reasoning"))
+    ),
+    _harmless("nulls", "objects may be dumped whole", replies(with_nulls("refusal", "function_call", "audio"))),
+    _harmless("spaced-arguments", "a call's arguments are JSON in any style", documents(spaced_arguments), where=where.chat),
+    _harmless(
+        "browsers",
+        "browsers may be let in",
+        headers(
+            lambda found: (
+                *(p for p in found if p[0].lower() != "access-control-allow-origin"),
+                ("Access-Control-Allow-Origin", "*"),
+            )
+        ),
+    ),
+    _harmless(
+        "logprob-bytes", "bytes of log probabilities may be null", replies(put("choices.*.logprobs.content.*.bytes", None))
+    ),
+    _harmless(
+        "model-fields",
+        "models may tell more",
+        documents(more_of_models),
+        where=where.path("/models"),
+    ),
+    _harmless("error-words", "errors may say it in other words", errors(documents(other_words))),
+    _harmless(
+        "no-buffering", "proxies are told to pass streams on", header("x-accel-buffering", "no"), where=where.streamed
     ),
     _borne("full-429", "what doesn't fit may be refused for now", acts.when_full(acts.turned_away(429))),
     _borne("full-503", "what doesn't fit may be refused for now", acts.when_full(acts.turned_away(503))),
