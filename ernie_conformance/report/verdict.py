@@ -116,6 +116,8 @@ def _counts(found: list[str]) -> dict[str, int]:
 
 def spent_by_area(evidence: Evidence) -> dict[str, dict[str, int]]:
     """Requests and completion tokens (as the server tells them) by the area that asked; what is asked of every area is its own."""
+    if not evidence.exchanges:
+        return {}  # the catalogue paints its pictures: a second that a run on the host alone doesn't need
     areas = catalogue().areas
     spent: dict[str, dict[str, int]] = {}
     for exchange in evidence.exchanges.values():

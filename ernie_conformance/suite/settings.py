@@ -9,13 +9,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from ernie_conformance import __version__
-from ernie_conformance.faults.dialects import Dialect, dialect
 from ernie_conformance.gather.stage import EXAMPLES
 from ernie_conformance.judge.judge import Terms
 from ernie_conformance.judge.rows import load_rows
@@ -25,6 +24,9 @@ from ernie_conformance.tables import UsageError
 from ernie_conformance.targets import Target, Timeouts, load_target, target_names
 from ernie_conformance.wire.evidence import Evidence, read_evidence
 from ernie_conformance.wire.secrets import masked
+
+if TYPE_CHECKING:
+    from ernie_conformance.faults.dialects import Dialect
 
 PROFILES = ("release", "strict", "smoke")
 SPEEDS = ("gate", "a800", "full")
@@ -121,7 +123,7 @@ def read_settings(config: pytest.Config) -> Settings:
         server_python = option("--server-python") or _other_python()
         recorded = read_evidence(Path(option("--replay"))) if option("--replay") else None
         target = _target(option, recorded, server_python)
-        spoken = dialect(option("--dialect")) if option("--dialect") else None
+        spoken = _dialect(option("--dialect"))
         target = as_speaker(target, spoken) if spoken else target
         terms = terms_of(target, option("--profile"), option("--waivers"), option("--accept-risk"))
     except UsageError as error:
@@ -150,6 +152,14 @@ def soaks(expression: str | None) -> bool:
     """Does a mark expression ask for the long load? Nothing else brings it: it takes minutes."""
     words = re.findall(r"\w+", expression or "")
     return "soak" in words and "not" not in words
+
+
+def _dialect(name: str | None) -> Dialect | None:
+    if not name:
+        return None
+    from ernie_conformance.faults.dialects import dialect  # with all faults: half a second that other runs don't pay
+
+    return dialect(name)
 
 
 def as_speaker(target: Target, spoken: Dialect) -> Target:
