@@ -99,6 +99,7 @@ VARIATIONS: tuple[Fault, ...] = (
     _harmless("event-ids", "id lines don't change the data", streams(numbered)),
     _harmless("retry", "a retry line is a hint for reconnecting", before_all(b"retry: 3000\n\n")),
     _harmless("event-message", "message is the name that events have without one", before_each(b"event: message\n")),
+    _harmless("own-field", "fields that nobody knows are passed over (WHATWG)", before_each(b"x-note: none\n")),
     _harmless("blank-lines", "more than one blank line dispatches nothing", before_each(b"\n")),
     _harmless("key-order", "objects have no order", documents(lambda _, value: reversed_keys(value))),
     _harmless(

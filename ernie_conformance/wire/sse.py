@@ -7,10 +7,12 @@ the span of bytes it came from, so that a reader can be shown the very bytes and
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 DONE = "[DONE]"
 BOM = b"\xef\xbb\xbf"
+FIELDS = ("data", "event", "id", "retry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +116,13 @@ class Decoder:
             return
         if self._start is None:
             self._start = start
-        field, _, value = text.partition(":")
+        field, colon, value = text.partition(":")
         value = value[1:] if value.startswith(" ") else value
         if field == "data":
             self._data.append(value)
         elif field == "event":
             self._name = value
-        elif field not in ("id", "retry"):
+        elif field not in ("id", "retry") and not _is_extension(field, colon, value):
             self._report("unknown-field", start, f"a line is no SSE field: {self._shown(text)}")
 
     def _dispatch(self, end: int) -> None:
@@ -139,6 +141,12 @@ class Decoder:
     @staticmethod
     def _shown(text: str) -> str:
         return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+def _is_extension(field: str, colon: str, value: str) -> bool:
+    """A field of somebody's own, which every client passes over; not a known one misspelt, nor a payload that lost its name."""
+    named = re.fullmatch(r"[A-Za-z][\w.-]*", field) is not None
+    return bool(colon) and named and field.lower() not in FIELDS and not value.lstrip().startswith(("{", "[", '"'))
 
 
 def decode(body: bytes) -> Decoded:

@@ -57,11 +57,19 @@ def test_events_are_those_of_the_whatwg_rules(body: bytes, events: list[str]) ->
         (b"data: a\n\ndata: b\n", "incomplete-event", 9),
         (b"data: a\n\ndata: b", "incomplete-event", 9),
         (b"hello\n\n", "unknown-field", 0),
+        (b"Data: a\n\n", "unknown-field", 0),
+        (b'dta: {"id": 1}\n\n', "unknown-field", 0),
+        (b'{"id": 1}\n\n', "unknown-field", 0),
         (b"data: [DONE]\n\ndata: a\n\n", "after-done", 14),
     ],
 )
 def test_violations_are_reported_with_their_place(body: bytes, kind: str, at: int) -> None:
     assert [(v.kind, v.at) for v in decode(body).violations] == [(kind, at)]
+
+
+def test_a_field_of_somebodys_own_is_passed_over() -> None:
+    found = decode(b"x-note: none\ndata: a\n\n")
+    assert ([event.data for event in found.events], found.violations) == (["a"], ())
 
 
 def test_a_span_covers_the_bytes_of_its_event() -> None:
