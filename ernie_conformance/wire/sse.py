@@ -144,7 +144,7 @@ class Decoder:
 
 
 def _is_extension(field: str, colon: str, value: str) -> bool:
-    """A field of somebody's own, which every client passes over; not a known one misspelt, nor a payload that lost its name."""
+    """A field of somebody's own, which clients pass over; not a known one misspelt, nor a payload that lost its name."""
     named = re.fullmatch(r"[A-Za-z][\w.-]*", field) is not None
     return bool(colon) and named and field.lower() not in FIELDS and not value.lstrip().startswith(("{", "[", '"'))
 
