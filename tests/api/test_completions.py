@@ -66,6 +66,11 @@ def test_several_choices_come_or_are_refused(several: Exchange) -> None:
     rules.honours_or_refuses(several)
 
 
+@row("COMP-018")
+def test_choices_of_several_prompts_come_prompt_by_prompt(completion_list_n: Exchange) -> None:
+    rules.stand_by_prompt(completion_list_n)
+
+
 @row("COMP-010")
 def test_a_prompt_may_be_token_ids(completion_ids: Exchange) -> None:
     rules.takes_token_ids(completion_ids)

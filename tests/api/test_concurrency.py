@@ -111,3 +111,8 @@ def test_wrong_requests_harm_no_good_one(beside_bad: Scene, plain_stream: Exchan
 @row("CONC-016")
 def test_who_leaves_harms_no_other(neighbour: Scene, plain_stream: Exchange) -> None:
     rules.stays_undisturbed(neighbour, plain_stream)
+
+
+@row("CONC-017")
+def test_who_leaves_while_waiting_is_not_served(queue: Scene) -> None:
+    rules.slots_are_free(queue, "queued")

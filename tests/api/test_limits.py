@@ -92,6 +92,12 @@ def test_a_prompt_over_the_limit_is_refused_before_a_stream_begins(context: Scen
     rules.is_refused(context.exchanges["context-over-stream"])
 
 
+@row("LIMIT-018")
+def test_a_conversation_over_the_limit_is_refused(context: Scene) -> None:
+    Answer(rules.usable_edge(rules.edge(context)))
+    rules.is_refused(context.exchanges["context-over-turns"])
+
+
 @row("LIMIT-015")
 def test_an_answer_cut_by_the_context_says_so(context: Scene, target: Target) -> None:
     rules.says_that_the_context_cut_it(view(rules.usable_edge(rules.edge(context))), target)

@@ -82,3 +82,8 @@ def test_thinking_is_switched_for_each_request(mixed_thinking: Scene) -> None:
 @row("REASON-018")
 def test_the_answer_does_not_repeat_the_reasoning(answer: Answer) -> None:
     rules.says_it_once(answer)
+
+
+@row("REASON-019")
+def test_what_is_asked_without_thinking_gets_none(reply: Reply, plain: Answer) -> None:
+    rules.keeps_quiet(reply, plain)

@@ -6,15 +6,17 @@ from ernie_conformance.judge.outcome import expect
 from ernie_conformance.judge.rows import row
 from ernie_conformance.judge.rules.answers import (
     adds_up,
+    counts_cached_within_the_prompt,
     counts_reasoning,
     counts_something,
+    counts_the_prompt_alike,
     ids_differ,
     is_dated,
     names_a_model,
     stays_within_its_limit,
 )
 from ernie_conformance.judge.schemas import breach
-from ernie_conformance.judge.views import Answer, Reply
+from ernie_conformance.judge.views import Answer, Reply, Stream
 from ernie_conformance.wire.evidence import Evidence
 
 
@@ -63,3 +65,15 @@ def test_reasoning_tokens_match_the_reasoning(reply: Reply) -> None:
 @row("USAGE-004")
 def test_no_answer_exceeds_its_limit(generation: Reply) -> None:
     stays_within_its_limit(generation)
+
+
+@row("USAGE-005")
+def test_cached_tokens_are_part_of_the_prompt(reply: Reply) -> None:
+    counts_cached_within_the_prompt(reply)
+
+
+@row("USAGE-006")
+def test_a_prompt_that_comes_again_counts_the_same(
+    prompt_1100: Answer, prompt_1100_again: Answer, prompt_1100_stream: Stream
+) -> None:
+    counts_the_prompt_alike(prompt_1100, prompt_1100_again, prompt_1100_stream)

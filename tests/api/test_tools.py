@@ -140,6 +140,18 @@ def test_unreadable_tools_are_refused(wrong: Exchange, tool_few: Exchange) -> No
     is_refused(wrong, tool_few)
 
 
+@row("TOOL-022")
+@for_each(dictated=[ask.name for ask in asked.DICTATED_CALLS])
+def test_dictated_arguments_arrive_as_they_are(dictated: Reply, tool_required: Reply) -> None:
+    rules.is_verbatim(dictated, tool_required)
+
+
+@row("TOOL-023")
+@for_each(cut=[ask.name for ask in asked.CUT_CALLS])
+def test_half_a_call_says_that_it_was_cut(cut: Reply) -> None:
+    rules.says_that_it_was_cut(cut)
+
+
 @row("JSON-001")
 @for_each(shaped=[ask.name for ask in asked.SHAPED])
 def test_a_schema_is_followed(shaped: Reply) -> None:
@@ -175,3 +187,14 @@ def test_plain_text_is_a_format(json_text: Exchange, plain: Exchange) -> None:
 @for_each(wrong=asked.BAD_FORMATS)
 def test_unreadable_formats_are_refused(wrong: Exchange, json_schema: Exchange) -> None:
     is_refused(wrong, json_schema)
+
+
+@row("JSON-007")
+@for_each(dictated=[ask.name for ask in asked.DICTATED])
+def test_a_dictated_text_arrives_as_it_is(dictated: Reply, json_schema: Reply) -> None:
+    documents.is_verbatim(dictated, json_schema)
+
+
+@row("JSON-008")
+def test_a_document_that_nothing_limits_comes_whole(json_lengthy: Reply, json_schema: Reply) -> None:
+    documents.is_verbatim(json_lengthy, json_schema)

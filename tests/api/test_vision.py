@@ -272,6 +272,11 @@ def test_pictures_come_in_the_order_in_which_they_were_sent(vision_basics: Scene
     naming.names_pictures_in_order(vision_basics, vision_several)
 
 
+@row("VIS-065")
+def test_pictures_of_two_turns_come_in_their_order(vision_basics: Scene, vision_several: Scene) -> None:
+    naming.names_pictures_in_order(vision_basics, vision_several, "turns", "rb")
+
+
 @row("VIS-062")
 def test_no_picture_is_mirrored_or_turned(vision_basics: Scene, vision_details: Scene) -> None:
     naming.names_sides_that_were_painted(vision_basics, vision_details)

@@ -34,6 +34,7 @@ ASKS = (
     completion("completion-2", RIVER, max_tokens=2, **GREEDY),
     completion("completion-ids", IDS, max_tokens=4, expects=ANY),
     completion("completion-n", RIVER, n=2, **SEVERAL),
+    completion("completion-list-n", [RIVER, DAYS], n=2, echo=True, needs=("echo",), **SEVERAL),
     completion("completion-best-of", RIVER, n=2, best_of=2, **SEVERAL),
     completion("completion-nulls", RIVER, max_tokens=4, stop=None, temperature=None, logprobs=None, echo=None, expects=ANY),
     completion("completion-echo", RIVER, echo=True, max_tokens=4, needs=("echo",)),

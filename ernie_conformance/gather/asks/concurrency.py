@@ -88,17 +88,24 @@ HOLDING = 0.8  # seconds for which the others wait while every slot is taken
 
 
 async def _queue(stage: Stage) -> dict[str, Any]:
-    """A stream for each slot, and while all of them run, a few requests more; then the streams' clients leave."""
+    """A stream for each slot, and while all of them run, a few requests more; some of these clients leave while they wait.
+
+    Then the streams' clients leave, and a short request comes.
+    """
     slots, enough = stage.target.slots, asyncio.Event()
+    await stage.send(chat("leave-queued-pace", ENDLESS, max_tokens=PACED, **STREAMED))
     holders = (chat(f"holds-{n}", ENDLESS, max_tokens=MANY, **STREAMED) for n in range(slots))
     holding = await _begin(stage, holders, hang_up=lambda _: enough.is_set())
     more = [
         chat(f"queue-{kind}-{n}", SHORT, max_tokens=8, **fields) for n in range(max(1, slots // 8)) for kind, fields in KINDS
     ]
     waiting = [asyncio.ensure_future(_bounded(stage, ask)) for ask in more]
-    await asyncio.wait(waiting, timeout=HOLDING)
+    impatient = (chat(f"leave-queued-{n}", ENDLESS, max_tokens=MANY) for n in range(slots))
+    leaving = [asyncio.ensure_future(stage.send(ask, leave_after=HOLDING / 2)) for ask in impatient]
+    await asyncio.wait([*waiting, *leaving], timeout=HOLDING)
     enough.set()
-    await asyncio.gather(*waiting, *holding)
+    await asyncio.gather(*waiting, *leaving, *holding)
+    await _bounded(stage, chat("leave-queued-after", SHORT, max_tokens=4))
     return {}
 
 
@@ -216,7 +223,7 @@ async def _vitals(stage: Stage) -> dict[str, Any]:
 _LEAVING: dict[str, Any] = {"requests": 34, "tokens": PACED + 4 + 32 * 40, "by_slots": True}
 SCENARIOS = (
     Scenario("crowd", _crowd, requests=32, tokens=32 * TOLD, by_slots=True),
-    Scenario("queue", _queue, last=True, requests=40, tokens=32 * 60, by_slots=True),
+    Scenario("queue", _queue, last=True, requests=74, tokens=PACED + 32 * 60 + 4, by_slots=True),
     Scenario("health-beside", _health_beside, needs=("health",), alone=False, requests=7, tokens=2 * 600),
     Scenario("crowd-with-pictures", _crowd_with_pictures, needs=VISION, requests=10, tokens=2 * (PICTURES + 1) * TOLD),
     Scenario("long-beside", _long_beside, requests=3, tokens=RUNNING * 200 + 2),

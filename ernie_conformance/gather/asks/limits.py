@@ -135,6 +135,9 @@ async def _context(stage: Stage) -> dict[str, Any]:
     await stage.send(_filled("context-edge", units, expects=ANY))
     await stage.send(_filled("context-over", units + units // 8, max_tokens=2, expects=REFUSAL))
     await stage.send(_filled("context-over-stream", units + units // 8, max_tokens=2, expects=REFUSAL, **STREAMED))
+    turns = [{"role": role, "content": f"Repeat:{UNIT * (units // 8)}"} for role in ("user", "assistant") * 4]
+    talk = [{"role": "system", "content": SHORT}, *turns, *turns[:1]]
+    await stage.send(chat("context-over-turns", talk, max_tokens=2, expects=REFUSAL, **GREEDY))
     return {}
 
 
@@ -153,6 +156,7 @@ SCENARIOS = (
             "context-edge",
             "context-over",
             "context-over-stream",
+            "context-over-turns",
         ),
         tokens=5 * 2 + ROOM + 1,
     ),

@@ -106,6 +106,30 @@ OBJECTS = both("json-object", AS_JSON, response_format={"type": "json_object"}, 
 SHAPED_THINKING = both(
     "json-thinking", COLOUR, thinking=True, response_format=SCHEMA, max_tokens=400, needs=("json", "reasoning")
 )
+# What the schema leaves no choice about, any model writes. In one text, what decoders, parsers and templates spoil: a tag
+# that is some tokenizer's end mark, blanks before stops, quotes, backslashes, line ends, a joined emoji, two scripts.
+VERBATIM = 'Say <s>no</s> : `git add .` , then "C:\\new\\t.txt" or \\d+ ?\n  你好 ，👩\u200d🚀 &amp; done'
+LENGTHY = " ".join(
+    f"{number:04d}" for number in range(1000, 1350)
+)  # over 1,024 tokens in any tokenizer, a common default cap
+
+
+def only(text: str) -> dict[str, Any]:
+    """The schema of an object whose one text can't be another."""
+    return closed(text={"type": "string", "enum": [text]})
+
+
+def dictating(text: str) -> dict[str, Any]:
+    """The response_format that leaves no other answer."""
+    return {"type": "json_schema", "json_schema": {"name": "dictated", "strict": True, "schema": only(text)}}
+
+
+NOTE = tool("keep_note", "Keeps a note", only(VERBATIM))
+DICTATE = "Write down the note."
+_KEEPING: dict[str, Any] = {"tools": [NOTE], "tool_choice": "required", "needs": NEED}
+DICTATED = both("json-dictated", DICTATE, response_format=dictating(VERBATIM), max_tokens=240, needs=("json",))
+DICTATED_CALLS = both("tool-dictated", DICTATE, max_tokens=240, **_KEEPING)
+CUT_CALLS = both("tool-cut", DICTATE, max_tokens=24, **_KEEPING)
 BAD_FORMATS = {
     "json-bad-type": _wrong({}, {"response_format": {"type": "xml"}}, "json", ANY),
     "json-bad-schema": _wrong({}, {"response_format": {"type": "json_schema"}}, "json", ANY),
@@ -136,5 +160,9 @@ ASKS = (
     *SHAPED,
     *OBJECTS,
     *SHAPED_THINKING,
+    *DICTATED,
+    *DICTATED_CALLS,
+    *CUT_CALLS,
+    chat("json-lengthy", DICTATE, response_format=dictating(LENGTHY), needs=("json",)),
     chat("json-text", COLOUR, response_format={"type": "text"}, max_tokens=16, needs=("json",), expects=ANY),
 )

@@ -100,8 +100,19 @@ PAIRS = tuple(
     look(f"vis-pair-{letters}", *map(solid, letters), question=EACH, expects=ANY, max_tokens=160)
     for letters in ("rk", "gk", "bk", "kr", "kg", "kb", "rr")
 )
+
+
+def _in_turns(letters: str) -> Ask:
+    """Two pictures, each in a turn of its own."""
+    first, second = map(picture, map(solid, letters))
+    talk = [*user([first, text("请记住。")]), {"role": "assistant", "content": "好的。"}, *user([second, text(EACH)])]
+    return chat(f"vis-turns-{letters}", talk, temperature=0, expects=ANY, max_tokens=160, needs=VISION)
+
+
+TURNS = tuple(_in_turns(letters) for letters in ("rk", "kr", "bk", "kb"))
 MULTIPLE = (
     *PAIRS,
+    *TURNS,
     look("vis-big", BIG),
     look("vis-big-and-red", BIG, RED, question=EACH, expects=ANY),
     look("vis-three", RED, BIG, solid("k"), question=EACH, expects=ANY),

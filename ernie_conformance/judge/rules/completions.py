@@ -44,6 +44,26 @@ def are_not_swapped(several: Reply, first: Reply, second: Reply) -> None:
     expect(came != due[::-1], f"{several.name}: the choices are swapped: {came[0][:40]!r}, {came[1][:40]!r}", several)
 
 
+def stand_by_prompt(several: Exchange) -> None:
+    """Choices of several prompts come prompt by prompt, as their echo shows: i belongs to prompt i // n. Raises Broken.
+
+    NotAsked where such a request is refused.
+    """
+    if several.status is None:
+        raise Blocked(TRANSPORT, f"{several.name}: {several.error}", several)
+    if 400 <= several.status < 500:
+        raise NotAsked(f"{several.name}: refused with {several.status}")
+    reply, prompts, n = Answer(several), several.request.json["prompt"], several.request.json["n"]
+    has_a_choice_for_each(reply, n * len(prompts))
+    for index in reply.numbers:
+        said, owed = reply.content_of(index), prompts[index // n]
+        if not any(said.startswith(prompt) for prompt in prompts):
+            raise Blocked("COMP-011", f"{reply.name}: choice {index} doesn't begin with its prompt", reply)
+        expect(
+            said.startswith(owed), f"{reply.name}: choice {index} goes on from {said[:30]!r}, due is {owed[:30]!r}", reply
+        )
+
+
 def counts_every_prompt(several: Reply, first: Reply, second: Reply) -> None:
     """prompt_tokens are those of all prompts. Raises Broken."""
     count = several.count("prompt_tokens")

@@ -239,6 +239,8 @@ def slots_are_free(scene: Scene, kind: str) -> None:
     """After all clients have left, a short request needn't wait for what they had asked for. Raises Broken."""
     pace = Stream(scene.exchanges[f"leave-{kind}-pace"])
     left, after = made_by(scene, f"leave-{kind}"), asked(scene.exchanges[f"leave-{kind}-after"])
+    if all(exchange.status in LOAD for exchange in left):
+        raise NotAsked(f"{left[0].name}: turned away before it could leave")
     if not any(exchange.status == 200 or exchange.status is None for exchange in left):
         raise Blocked(STATUS, f"{left[0].name}: status {left[0].status}", left[0])
     due = MANY / pace_of(pace) - (after.sent_at - max(exchange.sent_at for exchange in left))

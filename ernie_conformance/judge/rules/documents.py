@@ -8,7 +8,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
-from ernie_conformance.judge.outcome import Blocked, NotAsked, expect
+from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, expect
 from ernie_conformance.judge.views import Reply
 
 FINISH = {True: "STREAM-005", False: "SCHEMA-001"}  # owners of a missing finish_reason: of a stream, of a whole answer
@@ -54,6 +54,30 @@ def is_shaped(reply: Reply) -> None:
     """The content is one JSON document that is valid for the schema asked for. Raises Broken."""
     wrong = breach_of(reply.asked["response_format"]["json_schema"]["schema"], _document(reply))
     expect(not wrong, f"{reply.name}: the document breaks its schema: {wrong}; {reply.content[:100]!r}", reply)
+
+
+def is_verbatim(reply: Reply, shaped: Reply) -> None:
+    """The one text that the schema allows came, letter by letter. Raises Broken with the first difference.
+
+    Blocked when no schema is followed at all, which `shaped` shows; NotAsked when the answer was cut and says so.
+    """
+    try:
+        is_shaped(shaped)
+    except Broken as breach:
+        raise Blocked("JSON-001", breach.detail, *breach.exchanges) from breach
+    owed = reply.asked["response_format"]["json_schema"]["schema"]["properties"]["text"]["enum"][0]
+    document = _document(reply)
+    expect_same(reply, document.get("text") if isinstance(document, dict) else None, owed)
+
+
+def expect_same(reply: Reply, came: Any, owed: str) -> None:
+    """`came` is `owed`. Raises Broken with the place of the first difference."""
+    if not isinstance(came, str):
+        expect(False, f"{reply.name}: no text came, but {came!r:.80}", reply)
+    else:
+        at = next((n for n, (a, b) in enumerate(zip(came, owed, strict=False)) if a != b), min(len(came), len(owed)))
+        near = slice(max(0, at - 8), at + 12)
+        expect(came == owed, f"{reply.name}: {came[near]!r} came for {owed[near]!r}", reply)
 
 
 def still_thinks(reply: Reply) -> None:

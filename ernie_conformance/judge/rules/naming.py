@@ -147,14 +147,17 @@ def names_sides_that_were_painted(basics: Scene, details: Scene) -> None:
         raise NotTestable("the model doesn't say on which side a colour stands")
 
 
-def names_pictures_in_order(basics: Scene, several: Scene) -> None:
-    """Of two pictures the first is not named second throughout. Raises Broken; NotTestable when no order is told."""
+def names_pictures_in_order(basics: Scene, several: Scene, kind: str = "pair", hues: str = "rgb") -> None:
+    """Of two pictures the first is not named second throughout. Raises Broken; NotTestable when no order is told.
+
+    `kind`: in one message (pair) or in two turns (turns); `hues`: the colours that were shown beside black.
+    """
     sees(basics)
     order: dict[str, list[str]] = {}
     answers: dict[str, Answer] = {}
-    for letter, name in (("r", "red"), ("g", "green"), ("b", "blue")):
+    for letter, name in ((c, {"r": "red", "g": "green", "b": "blue"}[c]) for c in hues):
         for pair, owed in ((f"{letter}k", [name, "black"]), (f"k{letter}", ["black", name])):
-            answers[pair] = told(several, f"vis-pair-{pair}", SEVERAL)
+            answers[pair] = told(several, f"vis-{kind}-{pair}", SEVERAL)
             found = [c for c in dict.fromkeys(colours(answers[pair].content)) if c in owed]
             order[pair] = found if len(found) < 2 else ["right" if found == owed else "reversed"]
     told_order = [found for found in order.values() if found in (["right"], ["reversed"])]

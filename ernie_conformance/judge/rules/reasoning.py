@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ernie_conformance.gather.ask import NO_THINKING
 from ernie_conformance.judge.outcome import Blocked, NotAsked, expect
 from ernie_conformance.judge.rules.twins import Pair, damage, difference, squeezed
 from ernie_conformance.judge.views import Answer, Reply, Stream
@@ -105,3 +106,16 @@ def says_it_once(answer: Answer) -> None:
         if len(thought) < LONG_THOUGHT // 2:
             raise NotAsked(f"{answer.name} has no reasoning to repeat")
         expect(not said.startswith(thought), f"{answer.name}: content begins with the reasoning: {said[:60]!r}", answer)
+
+
+def keeps_quiet(reply: Reply, plain: Reply) -> None:
+    """With both switches off no reasoning came, whatever else was asked. Raises Broken.
+
+    Blocked when not even a plain question is answered without; NotAsked where thinking isn't switched off.
+    """
+    switches = [reply.asked.get(name) for name in NO_THINKING]
+    if not all(isinstance(switch, dict) and switch.get("enable_thinking") is False for switch in switches):
+        raise NotAsked(f"{reply.name} doesn't switch thinking off")
+    if plain.reasoning.strip():
+        raise Blocked(QUIET, f"{plain.name}: reasoning came", plain)
+    doesnt_think(reply)

@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from ernie_conformance.judge.outcome import Blocked, NotAsked, expect
-from ernie_conformance.judge.rules.documents import FINISH, breach_of, parsed
+from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, expect
+from ernie_conformance.judge.rules.documents import FINISH, breach_of, expect_same, parsed
 from ernie_conformance.judge.rules.text import asked_text, channels
 from ernie_conformance.judge.views import Answer, Reply, Stream
 
@@ -244,6 +244,43 @@ def follows_its_schema(reply: Reply) -> None:
             raise NotAsked(f"{reply.name}: {call.name} has no arguments")
         wrong = breach_of(tools_of(reply)[call.name]["parameters"], _arguments(reply, call))
         expect(not wrong, f"{reply.name}: {call.shown()} breaks the tool's parameters: {wrong}", reply)
+
+
+def is_verbatim(reply: Reply, called: Reply) -> None:
+    """The one text that the parameters allow came, letter by letter. Raises Broken with the first difference.
+
+    Blocked when arguments follow no parameters at all, which `called` shows.
+    """
+    try:
+        follows_its_schema(called)
+    except Broken as breach:
+        raise Blocked("TOOL-007", breach.detail, *breach.exchanges) from breach
+    for call in _judged(reply):
+        owed = (
+            tools_of(reply)[call.name]["parameters"]["properties"]["text"]["enum"][0] if call.name in tools_of(reply) else ""
+        )
+        try:
+            arguments = parsed(call.arguments)
+        except ValueError as error:
+            expect(False, f"{reply.name}: the arguments of {call.shown()} are no JSON: {error}", reply)
+        expect_same(reply, arguments.get("text") if isinstance(arguments, dict) else None, owed)
+
+
+def says_that_it_was_cut(reply: Reply) -> None:
+    """Half a call finishes with length. Raises Broken; NotAsked when the call is whole or none has begun."""
+    calls = calls_of(reply)
+    if not calls:
+        raise NotAsked(f"{reply.name} was cut before its call")
+    try:
+        parsed(calls[-1].arguments)
+    except ValueError:
+        expect(
+            is_cut(reply),
+            f"{reply.name}: half a call, but finish_reason is {finish_of(reply)!r}: {calls[-1].shown()}",
+            reply,
+        )
+        return
+    raise NotAsked(f"{reply.name}: the call is whole")
 
 
 def gives_empty_object(reply: Reply) -> None:
