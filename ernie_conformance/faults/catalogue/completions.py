@@ -30,6 +30,13 @@ def _swapped(data: dict[str, Any]) -> None:
         choices[0]["text"], choices[1]["text"] = choices[1]["text"], choices[0]["text"]
 
 
+def _transposed(data: dict[str, Any]) -> None:
+    """Of two prompts with two choices each: A B A B instead of A A B B."""
+    choices = data.get("choices") or []
+    if len(choices) == 4:
+        choices[1]["text"], choices[2]["text"] = choices[2]["text"], choices[1]["text"]
+
+
 def _renamed(number: int, chunk: dict[str, Any]) -> None:
     chunk["id"] = f"cmpl-{number}"
 
@@ -84,5 +91,13 @@ FAULTS: tuple[Fault, ...] = (
         refused(422, "none is not an allowed value"),
         "null for an optional parameter of a completion is refused",
         where.both(where.completions, _has_null),
+    ),
+    rewrite(
+        "own-transposed",
+        "COMP-018",
+        answers(_transposed),
+        where=where.both(_prompts(str), where.asks("n")),
+        title="choices of several prompts come sample by sample",
+        severity="high",
     ),
 )

@@ -215,4 +215,13 @@ FAULTS: tuple[Fault, ...] = (
     behaviour(
         "own-late-health", "CONC-011", acts.late, where=health, title="health takes more than a second", severity="medium"
     ),
+    behaviour(
+        "own-queue-keeps-the-gone",
+        "CONC-017",
+        acts.when_full(acts.without_abort),
+        where=where.unstreamed,
+        speed="gate",
+        title="clients that leave the queue are served all the same",
+        severity="high",
+    ),
 )

@@ -21,7 +21,7 @@ from ernie_conformance.faults.edits import (
 from ernie_conformance.faults.fault import Edit, Fault, question, rewrite
 from ernie_conformance.faults.frames import Frame, adding, has_finish, text_of
 from ernie_conformance.faults.objects import change, text
-from ernie_conformance.faults.questions import body, unset
+from ernie_conformance.faults.questions import body, messages, unset
 from ernie_conformance.wire.exchange import Request
 
 
@@ -219,5 +219,13 @@ FAULTS: tuple[Fault, ...] = (
         where=where.both(long, where.lacks(where.asks("max_tokens"))),
         title="an answer that the context cut counts as complete",
         severity="high",
+    ),
+    question(
+        "own-turns-dropped",
+        "LIMIT-018",
+        messages(lambda found: found[-2:]),
+        where=lambda request: len(where.messages(request)) > 2 and len(where.prompt_text(request)) > 20_000,
+        title="conversations that don't fit lose their oldest turns and the system message",
+        severity="critical",
     ),
 )

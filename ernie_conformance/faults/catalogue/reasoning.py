@@ -339,4 +339,12 @@ FAULTS: tuple[Fault, ...] = (
         title="the first request of a batch decides whether all of them think",
         severity="critical",
     ),
+    rewrite(
+        "own-pictures-think",
+        "REASON-019",
+        chunks(moved(CONTENT, REASONING)),
+        where=where.both(where.streamed, where.images(1), where.lacks(where.thinking)),
+        title="streams about pictures are all reasoning though thinking is off",
+        severity="critical",
+    ),
 )

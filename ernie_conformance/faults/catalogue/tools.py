@@ -45,6 +45,27 @@ def _chosen(*choices: str) -> Callable[[Request], bool]:
     return test
 
 
+def _backslashes_halved(frames: Iterator[Frame]) -> Iterator[Frame]:
+    """An escaped backslash loses its escape, also where the two stand in different deltas."""
+    before = ""
+
+    def halve(said: str) -> str:
+        nonlocal before
+        kept = ""
+        for letter in said:
+            before = "" if before == letter == "\\" else letter
+            kept += before
+        return kept
+
+    for frame in frames:
+        chunk = frame.chunk
+        if chunk is None or not has_calls(frame):
+            yield frame
+            continue
+        change(f"{DELTA_CALLS}.*.function.arguments", text(halve))(chunk)
+        yield frame.holding(chunk)
+
+
 def _last_arguments_cut(frame: Frame) -> Iterable[Frame]:
     chunk = frame.chunk or {}
     change(ARGUMENTS, text(lambda said: said[:-2]))(chunk)
@@ -328,6 +349,21 @@ FAULTS: tuple[Fault, ...] = (
         "TOOL-021",
         unset("parallel_tool_calls"),
         title="parallel_tool_calls false is ignored",
+        severity="high",
+    ),
+    rewrite(
+        "own-backslashes-halved",
+        "TOOL-022",
+        streams(_backslashes_halved),
+        title="streamed arguments lose every second backslash",
+        severity="high",
+    ),
+    rewrite(
+        "own-half-call-complete",
+        "TOOL-023",
+        finish("length", "tool_calls"),
+        where=_chosen("required"),
+        title="a call that max_tokens cuts is called complete",
         severity="high",
     ),
 )

@@ -35,6 +35,16 @@ def _dummy_first(number: int, chunk: dict[str, Any]) -> None:
         chunk["usage"] = {"total_tokens": 0, "total_characters": 0}
 
 
+def _only_fresh(data: dict[str, Any]) -> None:
+    """As another vendor's API counts."""
+    usage = data.get("usage")
+    details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
+    if isinstance(usage, dict) and isinstance(details, dict):
+        cached, details["cached_tokens"] = details.get("cached_tokens") or 0, 0
+        usage["prompt_tokens"] -= cached
+        usage["total_tokens"] -= cached
+
+
 def unasked(frame: Frame) -> Iterable[Frame]:
     """A usage chunk after this one."""
     usage = {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20}
@@ -177,5 +187,19 @@ FAULTS: tuple[Fault, ...] = (
         replies(recount(prompt=lambda n: min(n, 16_384))),
         title="long prompts lose their beginning",
         severity="critical",
+    ),
+    rewrite(
+        "own-cached-beyond",
+        "USAGE-005",
+        replies(change("usage.prompt_tokens_details.cached_tokens", number(lambda n: n and n + 10_000))),
+        title="more cached tokens than the prompt has",
+        severity="medium",
+    ),
+    rewrite(
+        "own-cached-uncounted",
+        "USAGE-006",
+        replies(_only_fresh),
+        title="what the prefix cache holds isn't counted",
+        severity="high",
     ),
 )

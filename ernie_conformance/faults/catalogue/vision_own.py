@@ -10,8 +10,24 @@ from ernie_conformance.faults import pictures, where
 from ernie_conformance.faults.fault import Fault, behaviour, question
 from ernie_conformance.faults.imaging import is_kind, two_images, with_images
 from ernie_conformance.faults.pictures import data_of, painted, rgb, url_of, with_url
-from ernie_conformance.faults.questions import images, is_image, parts
+from ernie_conformance.faults.questions import images, is_image, messages, parts
 from ernie_conformance.faults.visit import Visit
+
+
+def _turns_swapped(found: list[Any]) -> list[Any]:
+    """The pictures of a talk, filled in from the last turn to the first; those of one turn keep their order."""
+    turns = [[part for part in said if is_image(part)] for said in _parts_of(found)]
+    supply = iter([part for turn in reversed(turns) for part in turn])
+    return [
+        {**message, "content": [next(supply) if is_image(part) else part for part in message["content"]]}
+        if isinstance(message.get("content"), list)
+        else message
+        for message in found
+    ]
+
+
+def _parts_of(found: list[Any]) -> list[list[Any]]:
+    return [message["content"] for message in found if isinstance(message.get("content"), list)]
 
 
 def _each_once(found: list[Any]) -> list[Any]:
@@ -129,5 +145,13 @@ FAULTS: tuple[Fault, ...] = (
         _waits_for_a_dead_host,
         title="a picture on a dead host is waited for without end",
         severity="high",
+    ),
+    question(
+        "own-image-turns-swapped",
+        "VIS-065",
+        messages(_turns_swapped),
+        where=two_images,
+        title="pictures of two turns change places",
+        severity="critical",
     ),
 )
