@@ -220,7 +220,10 @@ class _Maker:
         )
         if low > high:
             raise self._refuse("asks for a number in an empty range")
-        return int(min(max(round(self._source.number() / step), low), high) * step)
+        number = self._source.number()
+        if type(number) is int and type(step) is int:  # as it is: a double would round what is longer than 53 bits
+            return int(min(max(number // step, low), high)) * step
+        return int(min(max(round(number / step), low), high) * step)
 
     def _bounds(self, schema: Schema, open_by: float) -> tuple[float, float]:
         check = fields.number()

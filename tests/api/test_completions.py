@@ -43,7 +43,7 @@ def test_no_usage_comes_unasked(completion_stream_plain: Stream) -> None:
 
 
 @row("COMP-006")
-@for_each(several=["completion-list", "completion-list-stream"])
+@for_each(several=["completion-list", "completion-list-stream", "completion-many"])
 def test_each_prompt_of_a_list_is_answered(several: Reply) -> None:
     rules.has_a_choice_for_each(several, len(several.asked["prompt"]))
 

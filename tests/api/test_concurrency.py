@@ -116,3 +116,8 @@ def test_who_leaves_harms_no_other(neighbour: Scene, plain_stream: Exchange) -> 
 @row("CONC-017")
 def test_who_leaves_while_waiting_is_not_served(queue: Scene) -> None:
     rules.slots_are_free(queue, "queued")
+
+
+@row("CONC-018")
+def test_an_answer_begins_anew_after_one_that_was_left(begun_anew: Scene) -> None:
+    rules.begins_anew(begun_anew)

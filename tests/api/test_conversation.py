@@ -177,6 +177,11 @@ def test_turns_keep_their_order_and_letters(chat_order: Answer) -> None:
     rules.reports_in_order(chat_order, asked.CODES)
 
 
+@row("CHAT-025")
+def test_the_beginning_of_a_long_conversation_reaches_the_model(long_conversations: Scene) -> None:
+    rules.keeps_the_beginning(long_conversations)
+
+
 @row("CHAT-022")
 def test_a_quoted_think_tag_is_text(chat_think_quoted: Answer, chat_think_quoted_stream: Stream) -> None:
     for reply in (chat_think_quoted, chat_think_quoted_stream):

@@ -103,6 +103,16 @@ def test_an_answer_cut_by_the_context_says_so(context: Scene, target: Target) ->
     rules.says_that_the_context_cut_it(view(rules.usable_edge(rules.edge(context))), target)
 
 
+@row("LIMIT-019")
+def test_what_might_begin_a_stop_string_is_sent_at_the_end(stops: Scene) -> None:
+    rules.sends_what_it_held_back(stops)
+
+
+@row("LIMIT-020")
+def test_a_stop_string_ends_no_other_choice(choices_stop: Scene) -> None:
+    rules.ends_no_other_choice(choices_stop)
+
+
 @row("LIMIT-016")
 def test_a_fifth_stop_string_is_obeyed_or_refused(stops: Scene, stop_fifth: Exchange) -> None:
     rules.obeys_or_refuses_a_fifth(stop_fifth, stops)

@@ -16,6 +16,7 @@ from ernie_conformance.judge.rules.answers import (
     stays_within_its_limit,
 )
 from ernie_conformance.judge.schemas import breach
+from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import Answer, Reply, Stream
 from ernie_conformance.wire.evidence import Evidence
 
@@ -38,7 +39,7 @@ def test_created_is_the_time_of_the_answer_in_seconds(generation: Reply) -> None
 
 
 @row("SCHEMA-004")
-def test_no_two_requests_get_the_same_id(generations: list[Reply]) -> None:
+def test_no_two_requests_get_the_same_id(generations: list[Reply], same_at_once: Scene) -> None:  # noqa: ARG001 - is sent
     ids_differ(generations)
 
 

@@ -78,6 +78,11 @@ def test_a_picture_twice_costs_what_two_cost(vision_several: Scene) -> None:
     expect(rules.tokens(same) == rules.tokens(other), detail, same, other)
 
 
+@row("VIS-066")
+def test_a_picture_that_comes_again_stands_at_its_place(vision_basics: Scene, vision_several: Scene) -> None:
+    sight.keeps_repeated_pictures(vision_basics, vision_several)
+
+
 @row("VIS-012")
 def test_a_picture_of_an_earlier_turn_counts(vis_history_r: Answer, vis_history_none: Answer) -> None:
     rules.counts(vis_history_r, vis_history_none, 1, "a picture of an earlier turn")

@@ -169,6 +169,26 @@ async def _neighbour(stage: Stage) -> dict[str, Any]:
     return {}
 
 
+ROUNDS = 3
+
+
+async def _begun_anew(stage: Stage) -> dict[str, Any]:
+    """A short answer, twice; then, each time right after a client left a stream, the same again."""
+    same: dict[str, Any] = {"temperature": 0, "max_tokens": 12, **STREAMED}
+    for number in range(2):
+        await stage.send(chat(f"anew-before-{number}", SHORT, **same))
+    for number in range(ROUNDS):
+        await stage.send(chat(f"anew-left-{number}", ENDLESS, max_tokens=TOLD, **STREAMED), hang_up=_has_text)
+        await _bounded(stage, chat(f"anew-after-{number}", SHORT, **same))
+    return {}
+
+
+async def _same_at_once(stage: Stage) -> dict[str, Any]:
+    """The very same request several times at once, at a temperature at which each has a draw of its own."""
+    await stage.send_all([chat(f"same-{n}", SHORT, temperature=1, max_tokens=24) for n in range(ROUNDS)], at_most=ROUNDS)
+    return {}
+
+
 LONG_SHARE, LONG_MOST = 4, 8192  # of the context, at most so many units
 RUNNING = 2  # streams beside the long prompt
 
@@ -228,6 +248,8 @@ SCENARIOS = (
     Scenario("crowd-with-pictures", _crowd_with_pictures, needs=VISION, requests=10, tokens=2 * (PICTURES + 1) * TOLD),
     Scenario("long-beside", _long_beside, requests=3, tokens=RUNNING * 200 + 2),
     Scenario("beside-bad", _beside_bad, requests=2 * len(BAD), tokens=len(BAD) * 24),
+    Scenario("begun-anew", _begun_anew, wording=True, requests=2 + 2 * ROUNDS, tokens=(2 + ROUNDS) * 12 + ROUNDS * 40),
+    Scenario("same-at-once", _same_at_once, alone=False, requests=ROUNDS, tokens=ROUNDS * 24),
     Scenario("kept", _kept, alone=False, requests=KEPT, tokens=KEPT * 2),
     Scenario("departing-streams", lambda stage: _departure(stage, True), last=True, **_LEAVING),
     Scenario("departing-clients", lambda stage: _departure(stage, False), last=True, **_LEAVING),

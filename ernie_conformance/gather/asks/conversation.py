@@ -9,6 +9,7 @@ from typing import Any
 
 from ernie_conformance.gather.ask import Ask, Scenario, both, chat, cost_of, user
 from ernie_conformance.gather.asks.twins import one_by_one
+from ernie_conformance.gather.stage import Stage
 from ernie_conformance.wire.exchange import ANY
 
 ASKED = "Say OK."
@@ -177,6 +178,23 @@ EXTRACTS = (
     *both("chat-think-quoted", "“</think>”是什么意思？", max_tokens=120, temperature=0, needs=("extractive",)),
 )
 
+# A word is told at the beginning of a long conversation, or near its end.
+FAR_WORDS = (("Quartz-7", "Bramble-3"), ("Copper-5", "Willow-9"))
+
+
+def _told(word: str, near: bool) -> list[dict[str, Any]]:
+    telling = [*user(f"The code word is “{word}”. Keep it in mind."), assistant("I will.")]
+    chatter = [*user(EARLIER), assistant("I see.")] * 10
+    return [*(chatter if near else ()), *telling, *(() if near else chatter), *user("Now say what the code word is.")]
+
+
+DISTANT = tuple(
+    chat(f"chat-{place}-{pair}-{which}", _told(word, place == "near"), temperature=0, max_tokens=320)
+    for pair, words in enumerate(FAR_WORDS)
+    for place in ("near", "far")
+    for which, word in enumerate(words)
+)
+
 # Asked of models that are capable enough: a code that stands in one place only.
 RECALLED = {"chat-recall-system": "4183", "chat-recall-first": "7265", "chat-recall-middle": "9027"}
 _PLACES: dict[str, list[dict[str, Any]]] = {
@@ -197,4 +215,15 @@ ASKS = (
     *EXTRACTS,
     *RECALLS,
 )
-SCENARIOS = (Scenario("parts-in-order", lambda stage: one_by_one(stage, ORDERED), wording=True, **cost_of(ORDERED)),)
+
+
+async def _side_by_side(stage: Stage) -> dict[str, Any]:
+    """A batch may change a word: that makes two answers differ, which is what is owed here."""
+    await stage.send_all(DISTANT)
+    return {}
+
+
+SCENARIOS = (
+    Scenario("parts-in-order", lambda stage: one_by_one(stage, ORDERED), wording=True, **cost_of(ORDERED)),
+    Scenario("long-conversations", _side_by_side, alone=False, **cost_of(DISTANT)),
+)

@@ -67,11 +67,11 @@ def across_a_border(deltas: Sequence[str]) -> str:
     return ""
 
 
-def first_met_late(text: str, length: int) -> str:
-    """A piece of `text` that is first met in its later half; "" if there is none."""
+def first_met_late(text: str, length: int, others: Sequence[str] = ()) -> str:
+    """A piece of `text` that is first met in its later half, and in none of `others`; "" if there is none."""
     for at in range(len(text) // 2, len(text) - length):
         stop = text[at : at + length]
-        if stop.strip() == stop and text.find(stop) == at:
+        if stop.strip() == stop and text.find(stop) == at and not any(stop in other for other in others):
             return stop
     return ""
 
@@ -89,10 +89,30 @@ async def _stops(stage: Stage) -> dict[str, Any]:
         *both("stop-text", WHY, stop=late, **base),
         *both("stop-border", WHY, stop=[border], **base),
         *both("stop-list", WHY, stop=[*decoys, late], **base),
+        *both("stop-almost", WHY, stop=[text[-1] + decoys[0]], **base),
         chat("stop-fifth", WHY, stop=[*decoys, "%%%%", late], expects=ANY, **base),
     )
     await one_by_one(stage, asks)
     return {"text": text, "streamed": "".join(deltas), "border": border, "late": late}
+
+
+CHOICES = 3
+
+
+async def _choices_stop(stage: Stage) -> dict[str, Any]:
+    """Several choices freely, then with a stop string that only one of them meets."""
+    base: dict[str, Any] = {"n": CHOICES, "seed": 11, "temperature": 1, "max_tokens": LONG, "expects": ANY}
+    free = await stage.send(chat("choices-free", WHY, **base))
+    try:
+        answer = Answer(free)
+        texts = [answer.content_of(index) for index in answer.numbers]
+    except Blocked:
+        texts = []
+    lonely = (first_met_late(text, 4, texts[:at] + texts[at + 1 :]) for at, text in enumerate(texts))
+    stop = next(filter(None, lonely), "")
+    if stop:
+        await stage.send(chat("choices-stop", WHY, stop=stop, **base))
+    return {"texts": texts, "stop": stop}
 
 
 async def _stop_in_thought(stage: Stage) -> dict[str, Any]:
@@ -142,7 +162,15 @@ async def _context(stage: Stage) -> dict[str, Any]:
 
 
 SCENARIOS = (
-    Scenario("stops", _stops, makes=("stop-fifth",), wording=True, requests=9, tokens=9 * LONG),
+    Scenario("stops", _stops, makes=("stop-fifth",), wording=True, requests=11, tokens=11 * LONG),
+    Scenario(
+        "choices-stop",
+        _choices_stop,
+        needs=("several-choices", "seed"),
+        wording=True,
+        requests=2,
+        tokens=2 * CHOICES * LONG,
+    ),
     Scenario(
         "stop-in-thought", _stop_in_thought, needs=("reasoning",), thinks=True, wording=True, requests=3, tokens=3 * 400
     ),

@@ -40,8 +40,22 @@ MIXED_ON = [chat(f"mixed-on-{n}", INTRODUCE, thinking=True, max_tokens=100, **ST
 MIXED_OFF = [chat(f"mixed-off-{n}", INTRODUCE, max_tokens=60, **STREAMED) for n in range(3)]
 
 
+# By turns behind one long system message, whose rendering a server may keep.
+RULES = "Answer in one short and friendly sentence. " * 16
+LED = tuple(
+    chat(
+        f"mixed-{kind}-led-{n}",
+        [{"role": "system", "content": RULES}, *user(INTRODUCE)],
+        thinking=kind == "on",
+        max_tokens=60,
+    )
+    for n, kind in enumerate(("on", "off", "on"))
+)
+
+
 async def _mixed(stage: Stage) -> dict[str, Any]:
     await stage.send_all([ask for pair in zip(MIXED_ON, MIXED_OFF, strict=True) for ask in pair])
+    await one_by_one(stage, LED)
     return {}
 
 
@@ -60,5 +74,5 @@ SCENARIOS = (
         wording=True,
         **cost_of(PAIRS),
     ),
-    Scenario("mixed-thinking", _mixed, needs=("reasoning", "thinking-switch"), **cost_of(MIXED_ON + MIXED_OFF)),
+    Scenario("mixed-thinking", _mixed, needs=("reasoning", "thinking-switch"), **cost_of([*MIXED_ON, *MIXED_OFF, *LED])),
 )

@@ -114,20 +114,23 @@ LENGTHY = " ".join(
 )  # over 1,024 tokens in any tokenizer, a common default cap
 
 
-def only(text: str) -> dict[str, Any]:
-    """The schema of an object whose one text can't be another."""
-    return closed(text={"type": "string", "enum": [text]})
+NUMBER = 1127834091283746817  # an id as many services give them, beyond what a double holds exactly
 
 
-def dictating(text: str) -> dict[str, Any]:
-    """The response_format that leaves no other answer."""
-    return {"type": "json_schema", "json_schema": {"name": "dictated", "strict": True, "schema": only(text)}}
+def only(text: str, number: int) -> dict[str, Any]:
+    """The schema of an object that can't be another."""
+    return closed(text={"type": "string", "enum": [text]}, number={"type": "integer", "enum": [number]})
 
 
-NOTE = tool("keep_note", "Keeps a note", only(VERBATIM))
+def dictating(text: str, number: int) -> dict[str, Any]:
+    """The response_format that leaves no other answer. All have one name: a cache of schemas mustn't go by that."""
+    return {"type": "json_schema", "json_schema": {"name": "dictated", "strict": True, "schema": only(text, number)}}
+
+
+NOTE = tool("keep_note", "Keeps a note", only(VERBATIM, NUMBER))
 DICTATE = "Write down the note."
 _KEEPING: dict[str, Any] = {"tools": [NOTE], "tool_choice": "required", "needs": NEED}
-DICTATED = both("json-dictated", DICTATE, response_format=dictating(VERBATIM), max_tokens=240, needs=("json",))
+DICTATED = both("json-dictated", DICTATE, response_format=dictating(VERBATIM, NUMBER), needs=("json",))
 DICTATED_CALLS = both("tool-dictated", DICTATE, max_tokens=240, **_KEEPING)
 CUT_CALLS = both("tool-cut", DICTATE, max_tokens=24, **_KEEPING)
 BAD_FORMATS = {
@@ -163,6 +166,6 @@ ASKS = (
     *DICTATED,
     *DICTATED_CALLS,
     *CUT_CALLS,
-    chat("json-lengthy", DICTATE, response_format=dictating(LENGTHY), needs=("json",)),
+    chat("json-lengthy", DICTATE, response_format=dictating(LENGTHY, 1), needs=("json",)),
     chat("json-text", COLOUR, response_format={"type": "text"}, max_tokens=16, needs=("json",), expects=ANY),
 )

@@ -110,9 +110,18 @@ def _in_turns(letters: str) -> Ask:
 
 
 TURNS = tuple(_in_turns(letters) for letters in ("rk", "kr", "bk", "kb"))
+# Of four pictures the third is the first again, the fourth, or another. A server that keeps each picture once, and fills it
+# in wrongly, gives its model one prompt for the first two.
+REPEATED = (("rBrg", "rBgg", "rBkg"), ("gkgb", "gkbb", "gkrb"))
+FOURS = tuple(
+    look(f"vis-four-{letters}", *map(solid, letters), question=EACH, expects=ANY, max_tokens=160)
+    for trial in REPEATED
+    for letters in trial
+)
 MULTIPLE = (
     *PAIRS,
     *TURNS,
+    *FOURS,
     look("vis-big", BIG),
     look("vis-big-and-red", BIG, RED, question=EACH, expects=ANY),
     look("vis-three", RED, BIG, solid("k"), question=EACH, expects=ANY),

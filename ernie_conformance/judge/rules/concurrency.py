@@ -253,6 +253,23 @@ def slots_are_free(scene: Scene, kind: str) -> None:
     expect(after.seconds < PATIENCE * due, detail, after, left[0])
 
 
+def begins_anew(scene: Scene) -> None:
+    """After a client left, the next answer begins as it always does. Raises Broken when it mostly doesn't.
+
+    NotAsked when not even two answers in peace agree.
+    """
+    first, *again = (reply.content for _, reply in replies(scene, "anew-before"))
+    if again != [first]:
+        raise NotAsked(f"{scene.name}: the model says something else each time")
+    after = [reply for _, reply in replies(scene, "anew-after")]
+    other = [reply for reply in after if reply.content != first]
+    said = other[0].content if other else ""
+    detail = (
+        f"right after a client left, {len(other)} of {len(after)} answers begin otherwise: {said!r:.60}, not {first!r:.60}"
+    )
+    expect(len(other) < 2, f"{other[0].name if other else ''}: {detail}", *other)
+
+
 def stays_undisturbed(neighbour: Scene, control: Exchange) -> None:
     """A stream goes on to its end though clients beside it leave. Raises Broken with what is missing."""
     staying = neighbour.exchanges["stays"]

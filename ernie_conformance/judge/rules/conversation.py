@@ -141,3 +141,20 @@ def recalls(answers: Sequence[tuple[Answer, str]]) -> None:
         if code not in answer.content
     ]
     expect(len(wrong) < 2, "; ".join(wrong), *(answer for answer, _ in answers))
+
+
+def keeps_the_beginning(scene: Scene) -> None:
+    """A word told at the beginning of a long conversation changes the answer. Raises Broken when it never does.
+
+    NotTestable when a word told near the end changes nothing either: such a model gives nothing away.
+    """
+    pairs = {
+        place: [[Answer(scene.exchanges[f"chat-{place}-{pair}-{which}"]) for which in range(2)] for pair in range(2)]
+        for place in ("near", "far")
+    }
+    if any(one.text == other.text for one, other in pairs["near"]):
+        raise NotTestable("the model says the same whatever it was just told")
+    lost = [pair for pair in pairs["far"] if pair[0].text == pair[1].text]
+    seen = f"{lost[0][0].name}, {lost[0][1].name}: {lost[0][0].text[:60]!r}" if lost else ""
+    shown = [answer for pair in lost for answer in pair]
+    expect(len(lost) < len(pairs["far"]), f"what was told 22 messages before changes no answer: {seen}", *shown)

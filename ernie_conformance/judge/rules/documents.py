@@ -57,7 +57,7 @@ def is_shaped(reply: Reply) -> None:
 
 
 def is_verbatim(reply: Reply, shaped: Reply) -> None:
-    """The one text that the schema allows came, letter by letter. Raises Broken with the first difference.
+    """The one document that the schema allows came, letter by letter. Raises Broken with the first difference.
 
     Blocked when no schema is followed at all, which `shaped` shows; NotAsked when the answer was cut and says so.
     """
@@ -65,19 +65,23 @@ def is_verbatim(reply: Reply, shaped: Reply) -> None:
         is_shaped(shaped)
     except Broken as breach:
         raise Blocked("JSON-001", breach.detail, *breach.exchanges) from breach
-    owed = reply.asked["response_format"]["json_schema"]["schema"]["properties"]["text"]["enum"][0]
-    document = _document(reply)
-    expect_same(reply, document.get("text") if isinstance(document, dict) else None, owed)
+    expect_dictated(reply, _document(reply), reply.asked["response_format"]["json_schema"]["schema"])
 
 
-def expect_same(reply: Reply, came: Any, owed: str) -> None:
-    """`came` is `owed`. Raises Broken with the place of the first difference."""
-    if not isinstance(came, str):
-        expect(False, f"{reply.name}: no text came, but {came!r:.80}", reply)
-    else:
-        at = next((n for n, (a, b) in enumerate(zip(came, owed, strict=False)) if a != b), min(len(came), len(owed)))
-        near = slice(max(0, at - 8), at + 12)
-        expect(came == owed, f"{reply.name}: {came[near]!r} came for {owed[near]!r}", reply)
+def expect_dictated(reply: Reply, came: Any, schema: dict[str, Any]) -> None:
+    """Each property has the one value that `schema` allows. Raises Broken with the place of the first difference."""
+    for name, allowed in schema["properties"].items():
+        (owed,) = allowed["enum"]
+        value = came.get(name) if isinstance(came, dict) else None
+        if isinstance(value, str) and isinstance(owed, str):
+            _expect_text(reply, value, owed)
+        expect(value == owed, f"{reply.name}: {name} is {value!r:.80}, not {owed!r:.80}", reply)
+
+
+def _expect_text(reply: Reply, came: str, owed: str) -> None:
+    at = next((n for n, (a, b) in enumerate(zip(came, owed, strict=False)) if a != b), min(len(came), len(owed)))
+    near = slice(max(0, at - 8), at + 12)
+    expect(came == owed, f"{reply.name}: {came[near]!r} came for {owed[near]!r}", reply)
 
 
 def still_thinks(reply: Reply) -> None:

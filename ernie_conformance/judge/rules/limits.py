@@ -146,7 +146,7 @@ def stopped(stops: Scene) -> list[Stopped]:
         raise NotAsked(f"{stops.name}: the model said too little: {stops.note('text')!r:.60}")
     found, blocked = [], []
     for name, exchange in stops.exchanges.items():
-        if name.startswith("stop-free") or name == "stop-fifth":
+        if name.startswith(("stop-free", "stop-almost")) or name == "stop-fifth":
             continue
         try:
             found.append(Stopped(view(exchange), stops.note("streamed" if name.endswith("-stream") else "text")))
@@ -157,6 +157,42 @@ def stopped(stops: Scene) -> list[Stopped]:
     if not any(one.comparable for one in found):
         raise NotAsked(f"{stops.name}: with stop strings the model said something else each time")
     return [one for one in found if one.comparable]
+
+
+def sends_what_it_held_back(stops: Scene) -> None:
+    """An answer that ends as a stop string begins has that beginning too. Raises Broken with what is missing.
+
+    NotAsked where the model said something else this time.
+    """
+    if "stop-almost" not in stops.exchanges:
+        raise NotAsked(f"{stops.name}: the model said too little: {stops.note('text')!r:.60}")
+    told = 0
+    for name, due in (("stop-almost", stops.note("text")), ("stop-almost-stream", stops.note("streamed"))):
+        reply = view(stops.exchanges[name])
+        if not due.startswith(reply.content):
+            continue
+        told += 1
+        lost = due[len(reply.content) :]
+        expect(not lost.strip(), f"{reply.name}: {lost!r} is missing at the end; {stops_of(reply)[0]!r} begins so", reply)
+    if not told:
+        raise NotAsked(f"{stops.name}: the model said something else")
+
+
+def ends_no_other_choice(scene: Scene) -> None:
+    """A stop string ends the choice that meets it alone. Raises Broken; NotAsked where choices don't come again by seed."""
+    if "choices-stop" not in scene.exchanges:
+        raise NotAsked(f"{scene.name}: no stop string is met by one choice alone")
+    reply, texts = Answer(scene.exchanges["choices-stop"]), scene.note("texts")
+    told = 0
+    for index in reply.numbers[: len(texts)]:
+        said, free = reply.content_of(index), texts[index]
+        if scene.note("stop") in free or not free.startswith(said):
+            continue
+        told += 1
+        lost = free[len(said) :].strip()
+        expect(not lost, f"{reply.name}: choice {index} doesn't meet the stop string, but lacks {lost!r:.60}", reply)
+    if not told:
+        raise NotAsked(f"{scene.name}: the same seed gives other choices")
 
 
 def answers_after_a_stop_in_thought(reply: Reply, scene: Scene) -> None:

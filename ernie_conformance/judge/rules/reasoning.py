@@ -79,12 +79,18 @@ def split_alike(pair: Pair) -> None:
 
 
 def comes_in_tokens(stream: Stream) -> None:
-    """Reasoning in Latin letters isn't sent letter by letter. Raises Broken; NotAsked for too little of it."""
+    """Reasoning in Latin letters isn't sent letter by letter. Raises Broken.
+
+    NotAsked for too little of it, and where the answer comes by the letter too: that is how such a server sends.
+    """
     parts = [piece.reasoning for piece in stream.pieces if isinstance(piece.reasoning, str) and piece.reasoning]
     text = "".join(parts)
     latin = sum(letter.isascii() for letter in text)
     if len(text) < LONG_THOUGHT or latin < 0.8 * len(text):
         raise NotAsked(f"{stream.name} has too little reasoning in Latin letters")
+    answered = [piece.content for piece in stream.pieces if isinstance(piece.content, str) and piece.content]
+    if sum(len(part) == 1 for part in answered) >= NARROW * len(answered) > 0:
+        raise NotAsked(f"{stream.name} sends its answer by the letter too")
     single = sum(len(part) == 1 for part in parts)
     expect(
         single < NARROW * len(parts), f"{stream.name}: {single} of {len(parts)} deltas are one letter: {parts[:6]}", stream

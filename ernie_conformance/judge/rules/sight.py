@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ernie_conformance.gather.asks.vision import SIDES, SOLIDS
+from ernie_conformance.gather.asks.vision import REPEATED, SIDES, SOLIDS
 from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, NotTestable, expect
 from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import STATUS, Answer
 from ernie_conformance.wire.exchange import Exchange
 
 # Who owns a picture that isn't answered at all.
-SEVERAL, JPEG_TAKEN, ALPHA_TAKEN, LARGE_TAKEN, REPEATED = "VIS-008", "VIS-020", "VIS-022", "VIS-032", "VIS-016"
+SEVERAL, JPEG_TAKEN, ALPHA_TAKEN, LARGE_TAKEN, AGAIN = "VIS-008", "VIS-020", "VIS-022", "VIS-032", "VIS-016"
 BLIND, STRUCTURE = "VIS-003", "VIS-005"
 
 
@@ -47,7 +47,7 @@ def is_cached(again: Scene) -> bool:
     """Does each wording get one answer for both pictures, namely that about the picture which came first?"""
     firsts = []
     for number in range(4):
-        mine = [told(again, name, REPEATED) for name in again.exchanges if name.startswith(f"again-{number}-")]
+        mine = [told(again, name, AGAIN) for name in again.exchanges if name.startswith(f"again-{number}-")]
         if not alike(mine):
             return False
         firsts.append(said(mine)[0])
@@ -127,6 +127,18 @@ def tells_each_of_several(basics: Scene, several: Scene) -> None:
         _all_alike([answers], f"the {place} of two pictures isn't seen")
 
 
+def keeps_repeated_pictures(basics: Scene, several: Scene) -> None:
+    """A picture that comes again stands at its place. Raises Broken when it always gets the answer of the one after it.
+
+    NotTestable when the third of four pictures changes no answer at all.
+    """
+    sees(basics)
+    trials = [[told(several, f"vis-four-{letters}", SEVERAL) for letters in trial] for trial in REPEATED]
+    if any(alike([after, other]) for _, after, other in trials):
+        raise NotTestable("the model doesn't tell the third of four pictures")
+    _all_alike([trial[:2] for trial in trials], "a picture that comes again is shown as another")
+
+
 def tells_history(basics: Scene, answers: Sequence[Answer]) -> None:
     """A picture of an earlier turn changes the answer. Raises Broken."""
     sees(basics)
@@ -193,7 +205,7 @@ def keeps_transparent_ground(forms: Scene, basics: Scene) -> None:
 def answers_about_this_picture(again: Scene, basics: Scene) -> None:
     """No answer is about an earlier picture. Raises Broken when wordings or files that begin alike get one answer."""
     _talks(basics)
-    firsts = [told(again, name, REPEATED) for name in ("again-0-0-red", "again-0-1-blue", "again-1-0-blue", "again-1-1-red")]
+    firsts = [told(again, name, AGAIN) for name in ("again-0-0-red", "again-0-1-blue", "again-1-0-blue", "again-1-1-red")]
     expect(not is_cached(again), f"the answer about the earlier picture comes again: {shown(firsts[:2])}", *firsts)
     sees(basics)
     expect(
@@ -201,17 +213,17 @@ def answers_about_this_picture(again: Scene, basics: Scene) -> None:
         f"red and blue, asked in turns, get one answer: {shown(firsts[:2])}",
         *firsts,
     )
-    tails = [told(again, f"again-tail-{turn}", REPEATED) for turn in range(3)]
+    tails = [told(again, f"again-tail-{turn}", AGAIN) for turn in range(3)]
     expect(not alike(tails), f"files that begin alike get one answer: {shown(tails)}", *tails)
 
 
 def keeps_pictures_apart(again: Scene, basics: Scene) -> None:
     """Side by side, no answer is that about the other picture. Raises Broken when two are: one may be a slip."""
     sees(basics)
-    red, blue = told(again, "again-0-0-red", REPEATED), told(again, "again-0-1-blue", REPEATED)
+    red, blue = told(again, "again-0-0-red", AGAIN), told(again, "again-0-1-blue", AGAIN)
     if alike([red, blue]):
         raise Blocked("VIS-015", "red and blue get one answer even one after the other", red, blue)
-    beside = {name: told(again, name, REPEATED) for name in again.exchanges if name.startswith("beside-")}
+    beside = {name: told(again, name, AGAIN) for name in again.exchanges if name.startswith("beside-")}
     swapped = [a for name, a in beside.items() if looks_wrong(a, *((red, blue) if name.endswith("red") else (blue, red)))]
     expect(len(swapped) < 2, f"{len(swapped)} of {len(beside)} answers are about the other picture", *swapped)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, expect
-from ernie_conformance.judge.rules.documents import FINISH, breach_of, expect_same, parsed
+from ernie_conformance.judge.rules.documents import FINISH, breach_of, expect_dictated, parsed
 from ernie_conformance.judge.rules.text import asked_text, channels
 from ernie_conformance.judge.views import Answer, Reply, Stream
 
@@ -247,7 +247,7 @@ def follows_its_schema(reply: Reply) -> None:
 
 
 def is_verbatim(reply: Reply, called: Reply) -> None:
-    """The one text that the parameters allow came, letter by letter. Raises Broken with the first difference.
+    """The only arguments that the parameters allow came, letter by letter. Raises Broken with the first difference.
 
     Blocked when arguments follow no parameters at all, which `called` shows.
     """
@@ -256,14 +256,13 @@ def is_verbatim(reply: Reply, called: Reply) -> None:
     except Broken as breach:
         raise Blocked("TOOL-007", breach.detail, *breach.exchanges) from breach
     for call in _judged(reply):
-        owed = (
-            tools_of(reply)[call.name]["parameters"]["properties"]["text"]["enum"][0] if call.name in tools_of(reply) else ""
-        )
+        if call.name not in tools_of(reply):
+            raise Blocked(OFFERED, f"{reply.name}: called was {call.name!r}", reply)
         try:
             arguments = parsed(call.arguments)
         except ValueError as error:
             expect(False, f"{reply.name}: the arguments of {call.shown()} are no JSON: {error}", reply)
-        expect_same(reply, arguments.get("text") if isinstance(arguments, dict) else None, owed)
+        expect_dictated(reply, arguments, tools_of(reply)[call.name]["parameters"])
 
 
 def says_that_it_was_cut(reply: Reply) -> None:
