@@ -122,7 +122,10 @@ async def listening(answers: bool) -> AsyncIterator[Listener]:
 
 
 # Ways to write the loopback address; filters that look at the text miss the last ones.
-LOOPBACKS = {"number": "127.0.0.1", "name": "localhost", "any": "0.0.0.0", "decimal": "2130706433", "short": "127.1"}
+LOOPBACKS = {
+    "number": "127.0.0.1", "name": "localhost", "any": "0.0.0.0", "decimal": "2130706433", "short": "127.1",
+    "hex": "0x7f000001", "mapped": "[::ffff:127.0.0.1]",
+}  # fmt: skip
 
 
 async def _loopback(stage: Stage) -> dict[str, Any]:
@@ -176,6 +179,6 @@ async def _unreachable(stage: Stage) -> dict[str, Any]:
 SCENARIOS = (
     Scenario("vision-again", _asked_again, VISION, wording=True, requests=21, tokens=17 * BRIEF + 4 * ROOM),
     Scenario("vision-files", _files, VISION, alone=False, requests=9),
-    Scenario("vision-loopback", _loopback, VISION, alone=False, requests=5),
+    Scenario("vision-loopback", _loopback, VISION, alone=False, requests=len(LOOPBACKS)),
     Scenario("vision-unreachable", _unreachable, VISION, disruptive=True, requests=3, tokens=2 * 4),
 )

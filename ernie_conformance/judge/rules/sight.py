@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ernie_conformance.gather.asks.vision import REPEATED, SIDES, SOLIDS
+from ernie_conformance.gather.asks.vision_corners import PREFIXES
 from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, NotTestable, expect
 from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import STATUS, Answer
@@ -119,6 +120,45 @@ def tells_every_side(basics: Scene, details: Scene) -> None:
         _all_alike([[told(details, f"vis-{side}-{c}") for c in "rgb"]], f"what stands on the {side} isn't seen")
 
 
+def tells_every_end(basics: Scene, details: Scene, corners: Scene) -> None:
+    """The end of a long picture changes the answer. Raises Broken with the end that is lost."""
+    sees(basics)
+    if all(alike(pair) for pair in _pairs(details, "vis")):
+        raise Blocked(STRUCTURE, "pictures show no more than their mean colour")
+    ends = {end: [told(corners, f"vis-end-{end}-{c}", "VIS-031") for c in "rBk"] for end in SIDES}
+    if all(alike(answers) for answers in ends.values()) and alike([told(basics, "vis-red"), *ends["left"]]):
+        raise NotTestable("the model tells no long pictures apart")
+    for end, answers in ends.items():
+        _all_alike([answers], f"what stands at the {end} end of a long picture isn't seen")
+
+
+def shows_every_choice(basics: Scene, exchanges: Sequence[Exchange]) -> None:
+    """The last choice is about the picture as the first is. Raises Broken when it is one and the same for all pictures."""
+    sees(basics)
+    if untaken := [exchange for exchange in exchanges if exchange.status != 200]:
+        raise NotAsked(f"{untaken[0].name}: status {untaken[0].status}")
+    answers = [Answer(exchange) for exchange in exchanges]
+    last = [answer.content_of(answer.numbers[-1]) for answer in answers]
+    if len({answer.content_of(0) for answer in answers}) < len(answers):
+        raise NotTestable("the first choice doesn't tell the pictures apart")
+    expect(
+        len(set(last)) > 1, f"{answers[0].name}: the last choice is the same for all pictures: {last[0][:60]!r}", *answers
+    )
+
+
+def minds_the_second_picture(basics: Scene, prefixes: Scene) -> None:
+    """Pairs that differ in their second picture get different answers behind a kept prefix. Raises Broken when none do.
+
+    NotTestable when pairs that differ in the first, and so share no prefix, are told apart no better.
+    """
+    sees(basics)
+    second = [[told(prefixes, f"prefix-{each}", SEVERAL) for each in pair] for pair in PREFIXES]
+    first = [[told(prefixes, f"prefix-turned-{each[::-1]}", SEVERAL) for each in pair] for pair in PREFIXES]
+    if any(alike(pair) for pair in first):
+        raise NotTestable("the model doesn't tell pairs of pictures before a long text")
+    _all_alike(second, "the second picture of an earlier request is seen again")
+
+
 def tells_each_of_several(basics: Scene, several: Scene) -> None:
     """Each of two pictures changes the answer. Raises Broken with the place that is ignored."""
     sees(basics)
@@ -190,16 +230,28 @@ def is_turned_upright(forms: Scene, basics: Scene) -> None:
     expect(len(wrong) < 2, f"{names}: the orientation is ignored; the answers are those about the stored pixels", *wrong)
 
 
-def keeps_transparent_ground(forms: Scene, basics: Scene) -> None:
-    """Black shapes on a transparent ground stay visible. Raises Broken when wherever they are the answer is the same."""
+def is_turned_upright_though_large(corners: Scene, basics: Scene) -> None:
+    """The same for pictures that are made smaller. Raises Broken when all are seen as stored."""
+    sees(basics)
+    true = told(corners, "vis-large-upright", LARGE_TAKEN)
+    seen = {turn: [told(corners, f"vis-large-{kind}-{turn}", LARGE_TAKEN) for kind in ("exif", "stored")] for turn in (6, 8)}
+    wrong = [exif for exif, as_stored in seen.values() if looks_wrong(exif, true, as_stored)]
+    names = ", ".join(a.name for a in wrong)
+    expect(len(wrong) < len(seen), f"{names}: the orientation is ignored; the answers are about the stored pixels", *wrong)
+
+
+def keeps_transparent_ground(forms: Scene, basics: Scene, others: Scene | None = None, kind: str = "clear") -> None:
+    """Black shapes on a transparent ground stay visible. Raises Broken when wherever they are the answer is the same.
+
+    `others` holds those of another `kind`, named vis-KIND-SIDE.
+    """
     sees(basics)
     sides = ("left", "middle", "right")
     opaque = [told(forms, f"vis-opaque-{side}") for side in sides]
     if alike(opaque):
         raise NotTestable("the model tells no such shapes apart on white either")
-    _all_alike(
-        [[told(forms, f"vis-clear-{side}", ALPHA_TAKEN) for side in sides]], "a black shape on a transparent ground is lost"
-    )
+    shapes = [told(others or forms, f"vis-{kind}-{side}", ALPHA_TAKEN) for side in sides]
+    _all_alike([shapes], "a black shape on a transparent ground is lost")
 
 
 def answers_about_this_picture(again: Scene, basics: Scene) -> None:
@@ -226,6 +278,20 @@ def keeps_pictures_apart(again: Scene, basics: Scene) -> None:
     beside = {name: told(again, name, AGAIN) for name in again.exchanges if name.startswith("beside-")}
     swapped = [a for name, a in beside.items() if looks_wrong(a, *((red, blue) if name.endswith("red") else (blue, red)))]
     expect(len(swapped) < 2, f"{len(swapped)} of {len(beside)} answers are about the other picture", *swapped)
+
+
+def keeps_unlike_apart(unlike: Scene, again: Scene, basics: Scene) -> None:
+    """Beside requests with two pictures, no answer about one is about theirs. Raises Broken when two are."""
+    sees(basics)
+    blue = told(basics, "vis-blue")
+    others = [told(again, "again-0-0-red", AGAIN), told(basics, "vis-red"), told(basics, "vis-black")]
+    ones = [told(unlike, name, AGAIN) for name in unlike.exchanges if name.startswith("unlike-one-")]
+
+    def begins(answer: Answer, other: Answer) -> bool:
+        return other.content.startswith(answer.content) or answer.content.startswith(other.content)
+
+    wrong = [one for one in ones if not begins(one, blue) and any(begins(one, other) for other in others)]
+    expect(len(wrong) < 2, f"{len(wrong)} of {len(ones)} answers about a blue picture are about a neighbour's", *wrong)
 
 
 def mostly(answers: Sequence[tuple[Exchange, str]], what: str) -> None:

@@ -198,6 +198,15 @@ def drops_no_address(loopback: Scene) -> None:
         expect(not dropped, f"{exchange.name}: answered without the picture: {exchange.text[:120]!r}", exchange)
 
 
+def still_sees(burst: Scene, control: Answer) -> None:
+    """A good picture is answered after many broken ones. Raises Broken."""
+    after = burst.exchanges["burst-after"]
+    broken = len(burst.exchanges) - 1
+    came = after.error is None and after.status == 200
+    ended = after.error or f"status {after.status}"
+    expect(came, f"{after.name}: after {broken} broken pictures a good one got: {ended}", after, control)
+
+
 def gives_up(note: dict[str, Any], patience: float) -> None:
     """A picture on a silent host ends in a refusal. Raises Broken."""
     detail = f"unreachable-picture: {note['error'] or note['status']} after {note['seconds']} s of {patience:g} allowed"

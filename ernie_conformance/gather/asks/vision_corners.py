@@ -1,0 +1,155 @@
+"""Pictures where servers go wrong in one corner only: large and turned, long, transparent, of several sizes, beside other
+things, after broken ones, behind a prefix that is kept."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from PIL import Image
+
+from ernie_conformance.gather.ask import Ask, Scenario, chat, cost_of, refused, user
+from ernie_conformance.gather.asks.conversation import CALL, CLOCK
+from ernie_conformance.gather.asks.limits import UNIT
+from ernie_conformance.gather.asks.vision import (
+    BROKEN,
+    CLEAR,
+    EACH,
+    LONG,
+    QUESTION,
+    RED,
+    THIRD,
+    VISION,
+    look,
+    picture,
+    solid,
+    text,
+)
+from ernie_conformance.gather.asks.vision_scenarios import BRIEF
+from ernie_conformance.gather.pictures import grid, jpeg, png, stored, turned
+from ernie_conformance.gather.stage import Stage
+from ernie_conformance.wire.exchange import ANY
+
+# Beyond 1600 pixels, where pictures are made smaller on the way.
+TALL = grid("r/w/w/b", (640, 450))
+TURNED = (6, 8)
+LARGE_TURNED = (
+    look("vis-large-upright", jpeg(TALL), expects=ANY),
+    *(look(f"vis-large-exif-{turn}", turned(TALL, turn), expects=ANY) for turn in TURNED),
+    *(look(f"vis-large-stored-{turn}", jpeg(stored(TALL, turn)), expects=ANY) for turn in TURNED),
+)
+
+
+def _see_through(cells: str, mode: str) -> str:
+    """Black shapes on a transparent ground whose hidden colour is black too: only its transparency tells them apart."""
+    clear = grid(cells, THIRD)
+    if mode == "grey":
+        ground = Image.new("L", clear.size, 0)
+        return png(Image.merge("LA", (ground, clear.getchannel("A"))))
+    indices = clear.getchannel("A").point([0] * 128 + [1] * 128)
+    indexed = Image.frombytes("P", clear.size, indices.tobytes())
+    indexed.putpalette([0, 0, 0, 0, 0, 0])
+    return png(indexed, transparency=0)
+
+
+SEE_THROUGH = tuple(
+    look(f"vis-clear-{mode}-{side}", _see_through(cells, mode), expects=ANY)
+    for mode in ("grey", "palette")
+    for side, cells in CLEAR.items()
+)
+
+# Six to one, all white but one end.
+ENDS = {"left": "xwwwww", "right": "wwwwwx", "top": "x/w/w/w/w/w", "bottom": "w/w/w/w/w/x"}
+LONG_SIDED = tuple(
+    look(f"vis-end-{end}-{letter}", png(grid(cells.replace("x", letter), (56, 56))), expects=ANY, max_tokens=120)
+    for end, cells in ENDS.items()
+    for letter in "rBk"
+)
+
+# The first is a megapixel, the second small: whoever takes them as they are decoded takes the second first.
+SIZED = tuple(
+    look(
+        f"vis-sized-{one}{other}", png(grid(one, (1008, 1008)), compress_level=1), solid(other),
+        question=EACH, expects=ANY, max_tokens=160,
+    )
+    for one, other in ("rk", "kr", "bk", "kb")
+)  # fmt: skip
+
+FAR = f"Repeat:{UNIT * 6000}"  # beyond 4,096 tokens in any tokenizer
+_RESULT: list[dict[str, Any]] = [
+    {"role": "assistant", "content": None, "tool_calls": [CALL]},
+    {"role": "tool", "tool_call_id": CALL["id"], "content": "It is noon."},
+]
+
+
+def _after_a_tool(name: str, *shown: dict[str, Any]) -> Ask:
+    talk = [*user([*shown, text(QUESTION)]), *_RESULT]
+    return chat(name, talk, tools=[CLOCK], max_tokens=2, expects=ANY, needs=("vision", "tools"))
+
+
+MEASURED = (
+    chat("vis-red-far", user([picture(RED), text(FAR)]), max_tokens=2, expects=ANY, needs=VISION),
+    chat("vis-none-far", FAR, max_tokens=2, needs=VISION),
+    _after_a_tool("vis-tool-red", picture(RED)),
+    _after_a_tool("vis-tool-none"),
+)
+CHOSEN = tuple(
+    look(f"vis-choices-{c}", solid(c), n=2, max_tokens=BRIEF, expects=ANY, needs=("vision", "several-choices"))
+    for c in "rBk"
+)
+
+
+async def _in_peace(stage: Stage) -> dict[str, Any]:
+    await stage.send_all((*LARGE_TURNED, *SEE_THROUGH, *LONG_SIDED, *SIZED), at_most=max(1, stage.target.slots // 8))
+    return {}
+
+
+# Behind a first picture that comes again, before a text that is long enough to fill the blocks that a prefix cache keeps.
+BEHIND = "\n".join((LONG,) * 4)
+PREFIXES = (("kr", "kg"), ("wB", "wr"))  # the second picture differs; turned round, the first does
+
+
+async def _kept_prefixes(stage: Stage) -> dict[str, Any]:
+    """Pairs of pictures that begin alike, one after the other; and the same turned round."""
+    for pair in PREFIXES:
+        for way, letters in (("", pair), ("-turned", [one[::-1] for one in pair])):
+            for each in letters:
+                asked = [picture(solid(each[0])), picture(solid(each[1])), text(BEHIND), text(EACH)]
+                await stage.send(
+                    chat(f"prefix{way}-{each}", user(asked), temperature=0, max_tokens=160, expects=ANY, needs=VISION)
+                )
+    return {}
+
+
+COPIES = 3  # of a request with two pictures beside one with one
+
+
+async def _unlike_numbers(stage: Stage) -> dict[str, Any]:
+    """Requests with two pictures and with one, at once."""
+    pairs = [look(f"unlike-pair-{n}", RED, solid("k"), question=EACH, max_tokens=8, expects=ANY) for n in range(COPIES)]
+    ones = [look(f"unlike-one-{n}", solid("b"), max_tokens=BRIEF, expects=ANY) for n in range(COPIES)]
+    both = [ask for pair in zip(pairs, ones, strict=True) for ask in pair]
+    await stage.send_all(both, at_most=len(both))
+    return {}
+
+
+BURST = 12  # broken pictures: more than the workers that such a server has for pictures
+
+
+async def _after_broken_ones(stage: Stage) -> dict[str, Any]:
+    """Many broken pictures at once, and then a good one."""
+    body = chat("", user([picture(BROKEN["vis-truncated-png"]), text(QUESTION)]), max_tokens=4).body
+    asks = [refused(f"burst-{n}", body, needs=VISION) for n in range(BURST)]
+    await asyncio.gather(*(stage.send(ask, hang_up=lambda _: False) for ask in asks))  # its own row judges it
+    await stage.send(look("burst-after", RED, max_tokens=2, expects=ANY), hang_up=lambda _: False)
+    return {}
+
+
+ASKS = (*MEASURED, *CHOSEN)
+_PEACE = cost_of((*LARGE_TURNED, *SEE_THROUGH, *LONG_SIDED, *SIZED))
+SCENARIOS = (
+    Scenario("vision-corners", _in_peace, VISION, alone=False, **_PEACE),
+    Scenario("vision-prefixes", _kept_prefixes, VISION, alone=False, requests=8, tokens=8 * 160),
+    Scenario("vision-unlike", _unlike_numbers, VISION, requests=2 * COPIES, tokens=COPIES * (8 + BRIEF)),
+    Scenario("vision-burst", _after_broken_ones, VISION, last=True, requests=BURST + 1, tokens=2),
+)
