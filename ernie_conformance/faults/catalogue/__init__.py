@@ -28,6 +28,7 @@ AREAS = (
     "tools",
     "clients",
     "property",
+    "corners",
     "soak",
 )
 
