@@ -8,6 +8,9 @@ STAMP := $(VENV)/.installed
 # targets whose server we set up ourselves
 ENGINES := llama-cpp vllm-cpu
 
+# Compiled modules are kept even where the environment says otherwise: runs start hundreds of interpreters.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help gate test check matrix bench dialects clean
 
