@@ -13,7 +13,7 @@ from ernie_conformance.wire.exchange import Exchange, Request
 
 COUNT = "Count from 1 to 1000 in digits, separated by commas. Write nothing else."
 LASTING = 1.5  # seconds that the stream would take: it runs when the signal comes, and a server that drains ends in time
-TAIL = 400  # characters kept of its end
+TAIL = 1000  # characters kept of its end: a finish_reason before the usage too
 
 
 async def last_words(

@@ -94,6 +94,9 @@ HARMLESS: dict[str, Callable[[Facts], Any]] = {
     "error told": lambda facts: facts["second"].update(
         stream=stream('data: {"error":{"message":"stopping"}}\n\n', "broken: reset")
     ),
+    "whole, but for [DONE]": lambda facts: facts["second"].update(
+        stream=stream('"choices":[{"delta":{},"index":0,"finish_reason":"length"}]}\n\n')
+    ),
     "143": lambda facts: facts["second"].update(exit=143),
     "another port": lambda facts: facts.update(tries=2),
     "an old name": lambda facts: facts["stale"].append(NAME),
