@@ -32,6 +32,7 @@ CAPABILITIES = {
     "api-key": "an API key that the suite knows",
     "gpu": "a GPU host",
     "behaviour": "a model capable enough to be judged by what it says",
+    "recall": "a model that says what it was told, however long ago",
     "extractive": "a model that reports what it was shown",
     "process": "a server process that the suite launched",
 }

@@ -31,7 +31,7 @@ LEFT_OUT = (verdicts.NOT_TESTABLE, verdicts.NOT_ASKED)
 
 # Bytes of answers: of one exchange, and of all of them together, so that a page of nothing but red stays small.
 LARGEST, LEAST, ALL_TOGETHER = 6000, 500, 500_000
-DETAIL = 1000  # characters of what was seen
+DETAIL = 800  # characters of what was seen
 SHOWN_EACH = 2  # exchanges shown of one row; the others are named
 
 

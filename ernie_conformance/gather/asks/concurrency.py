@@ -173,9 +173,13 @@ ROUNDS = 3
 
 
 async def _begun_anew(stage: Stage) -> dict[str, Any]:
-    """A short answer, twice; then, each time right after a client left a stream, the same again."""
+    """A short answer after a stream that ended, twice; then, each time right after a client left a stream, the same again.
+
+    What came before is the same prompt each time, for a cache of prefixes may change a word.
+    """
     same: dict[str, Any] = {"temperature": 0, "max_tokens": 12, **STREAMED}
     for number in range(2):
+        await stage.send(chat(f"anew-ended-{number}", ENDLESS, max_tokens=4, **STREAMED))
         await stage.send(chat(f"anew-before-{number}", SHORT, **same))
     for number in range(ROUNDS):
         await stage.send(chat(f"anew-left-{number}", ENDLESS, max_tokens=TOLD, **STREAMED), hang_up=_has_text)
@@ -248,7 +252,7 @@ SCENARIOS = (
     Scenario("crowd-with-pictures", _crowd_with_pictures, needs=VISION, requests=10, tokens=2 * (PICTURES + 1) * TOLD),
     Scenario("long-beside", _long_beside, requests=3, tokens=RUNNING * 200 + 2),
     Scenario("beside-bad", _beside_bad, requests=2 * len(BAD), tokens=len(BAD) * 24),
-    Scenario("begun-anew", _begun_anew, wording=True, requests=2 + 2 * ROUNDS, tokens=(2 + ROUNDS) * 12 + ROUNDS * 40),
+    Scenario("begun-anew", _begun_anew, wording=True, requests=4 + 2 * ROUNDS, tokens=2 * 16 + ROUNDS * 52),
     Scenario("same-at-once", _same_at_once, alone=False, requests=ROUNDS, tokens=ROUNDS * 24),
     Scenario("kept", _kept, alone=False, requests=KEPT, tokens=KEPT * 2),
     Scenario("departing-streams", lambda stage: _departure(stage, True), last=True, **_LEAVING),

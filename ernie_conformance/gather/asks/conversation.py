@@ -189,7 +189,7 @@ def _told(word: str, near: bool) -> list[dict[str, Any]]:
 
 
 DISTANT = tuple(
-    chat(f"chat-{place}-{pair}-{which}", _told(word, place == "near"), temperature=0, max_tokens=320)
+    chat(f"chat-{place}-{pair}-{which}", _told(word, place == "near"), temperature=0, max_tokens=320, needs=("recall",))
     for pair, words in enumerate(FAR_WORDS)
     for place in ("near", "far")
     for which, word in enumerate(words)
@@ -225,5 +225,5 @@ async def _side_by_side(stage: Stage) -> dict[str, Any]:
 
 SCENARIOS = (
     Scenario("parts-in-order", lambda stage: one_by_one(stage, ORDERED), wording=True, **cost_of(ORDERED)),
-    Scenario("long-conversations", _side_by_side, alone=False, **cost_of(DISTANT)),
+    Scenario("long-conversations", _side_by_side, needs=("recall",), alone=False, **cost_of(DISTANT)),
 )
