@@ -8,6 +8,7 @@ from ernie_conformance.judge.rules.answers import (
     adds_up,
     counts_reasoning,
     counts_something,
+    has_no_part_above_the_whole,
     ids_differ,
     is_dated,
     names_a_model,
@@ -63,3 +64,8 @@ def test_reasoning_tokens_match_the_reasoning(reply: Reply) -> None:
 @row("USAGE-004")
 def test_no_answer_exceeds_its_limit(generation: Reply) -> None:
     stays_within_its_limit(generation)
+
+
+@row("USAGE-005")
+def test_no_detail_is_larger_than_its_count(generation: Reply) -> None:
+    has_no_part_above_the_whole(generation)

@@ -77,6 +77,13 @@ FAULTS: tuple[Fault, ...] = (
         severity="low",
     ),
     rewrite("own-usage-missing", "SCHEMA-001", answers(drop("usage")), title="an answer without usage", severity="high"),
+    rewrite(
+        "own-usage-cached-above-prompt",
+        "USAGE-005",
+        replies(put("usage.prompt_tokens_details.cached_tokens", 10**6)),
+        title="more tokens were cached than the prompt has",
+        severity="medium",
+    ),
     rewrite("own-usage-null", "SCHEMA-001", answers(put("usage", None)), title="usage is null", severity="high"),
     rewrite(
         "own-usage-text",

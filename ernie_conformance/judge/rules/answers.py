@@ -99,6 +99,19 @@ def counts_reasoning(reply: Reply) -> None:
     expect(0 <= count <= most, f"{reply.name}: reasoning_tokens {count} of {most} completion_tokens", reply)
 
 
+def has_no_part_above_the_whole(reply: Reply) -> None:
+    """No detail of prompt or completion is larger than its count. Raises Broken; NotAsked without details."""
+    asked = False
+    for what in ("prompt_tokens", "completion_tokens"):
+        details = reply.usage.get(f"{what}_details") if isinstance(reply.usage, dict) else None
+        for part, count in details.items() if isinstance(details, dict) else ():
+            if type(count) is int and part.endswith("_tokens"):
+                whole, asked = reply.count(what), True
+                expect(count <= whole, f"{reply.name}: {part} is {count}, {what} {whole}", reply)
+    if not asked:
+        raise NotAsked(f"{reply.name} gives no details of usage")
+
+
 def stays_within_its_limit(reply: Reply) -> None:
     """completion_tokens ≤ the smallest limit asked for, times the choices. Raises Broken."""
     asked = [reply.asked.get(key) for key in ("max_tokens", "max_completion_tokens")]
