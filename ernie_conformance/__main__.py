@@ -16,19 +16,38 @@ PROGRAMS = {
     "html": ("ernie_conformance.programs.html", "make a report folder's page again"),
     "grade": ("ernie_conformance.graders.program", "grade model outputs as the acceptance part does"),
 }
+# Programs with a package of their own.
+BESIDE = {
+    "ernie_conformance.reference": "the embedded reference server, with the tutorial's options",
+    "ernie_conformance.faults": "a server between client and server that breaks one thing",
+    "pytest -m env|api|acceptance": "the suite itself; pytest --help shows its options under conformance",
+}
+HELP = ("-h", "--help")
+
+
+def usage() -> str:
+    """What there is, a line each."""
+    lines = [f"  {name:<10}{what}" for name, (_, what) in PROGRAMS.items()]
+    beside = [f"  python -m {name:<30}{what}" for name, what in BESIDE.items()]
+    head = "usage: python -m ernie_conformance [--help] [--version] PROGRAM [--help] ..."
+    codes = "Exit codes: 0 all is well, 1 something is red, 4 the call itself is wrong."
+    return "\n".join([head, "", *lines, "", "beside them:", *beside, "", codes])
 
 
 def main(arguments: list[str]) -> int:
     """Run one program. Exit codes: 0 all is well, 1 something is red, 4 the call itself is wrong."""
-    if arguments[:1] == ["--version"]:
-        print(__version__)
+    first = arguments[0] if arguments else ""
+    if first in ("-V", "--version"):
+        print(f"ernie-conformance {__version__}")
         return 0
-    if not arguments or arguments[0] not in PROGRAMS:
-        print("usage: python -m ernie_conformance PROGRAM [--help] ...\n")
-        for name, (_, what) in PROGRAMS.items():
-            print(f"  {name:<10}{what}")
-        return 0 if arguments[:1] in (["-h"], ["--help"]) else 4
-    program = import_module(PROGRAMS[arguments[0]][0])
+    if first in HELP:
+        print(usage())
+        return 0
+    if first not in PROGRAMS:
+        said = f"there is no program {first!r}\n\n" if first else ""
+        print(f"{said}{usage()}", file=sys.stderr)
+        return 4
+    program = import_module(PROGRAMS[first][0])
     try:
         return int(program.main(arguments[1:]))
     except SystemExit as end:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from ernie_conformance.faults import where
-from ernie_conformance.faults.edits import answers, chain, chunks, instead, replies, streams
+from ernie_conformance.faults.edits import answers, chain, chunks, instead, refused, replies, streams
 from ernie_conformance.faults.fastdeploy import asks_for, generation, is_number, no_json, no_object, stop_strings
 from ernie_conformance.faults.fault import Behaviour, Edit, Fault, Question, Response, Rewrite
 from ernie_conformance.faults.frames import Frame, adding, choices, compact, has_finish
@@ -25,7 +25,10 @@ TRACE = (
     '  File "/usr/local/lib/python3.10/dist-packages/fastdeploy/entrypoints/openai/serving_chat.py", line 181'
 )
 # Ranges that the schema knows; what else is out of range is found by a handler.
-IN_SCHEMA = ("temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "n", "stream", "stop", "model")
+IN_SCHEMA = (
+    "temperature", "top_p", "frequency_penalty", "presence_penalty", "seed", "n", "stream", "stream_options", "stop",
+    "model",
+)  # fmt: skip
 MISSING_ITEM = "Missing items cannot be retrieved without processor cache."
 
 
@@ -167,7 +170,7 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Rewrite(
         "fd-no-choices",
-        "ERR-001",
+        "PARAM-006",
         "n of 0 or less is answered without choices (25)",
         edit=lambda request, response: _no_choices(request)(request, response),
         where=asks_for("n", lambda n: is_number(n) and n <= 0),
@@ -185,6 +188,13 @@ FAULTS: tuple[Fault, ...] = (
         "five stop strings are taken",
         ask=body(change("stop", _four_at_most)),
         where=asks_for("stop", stop_strings),
+    ),
+    Rewrite(
+        "fd-long-stop-refused",
+        "PARAM-004",
+        "a stop string has room for eight tokens (27)",
+        edit=refused(400, "Length of stop_seqs(20) exceeds the limit stop_seqs_max_len(8)."),
+        where=asks_for("stop", lambda stop: isinstance(stop, str) and len(stop) > 60),
     ),
     Rewrite(
         "fd-stop-stays",

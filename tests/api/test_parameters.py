@@ -58,6 +58,12 @@ def test_a_value_just_outside_the_range_is_refused(outside: Exchange, plain: Exc
     rules.is_refused(outside, plain)
 
 
+@row("PARAM-006")
+@for_each(outside=asks.NO_CHOICES)
+def test_less_than_one_choice_is_refused(outside: Exchange, plain: Exchange) -> None:
+    rules.is_refused(outside, plain)
+
+
 @row("PARAM-007")
 @for_each(mistyped=names(asks.MISTYPED))
 def test_a_value_of_a_wrong_type_is_refused(mistyped: Exchange, plain: Exchange) -> None:
@@ -188,3 +194,19 @@ def test_illegal_logprobs_are_refused(bad: Exchange, logprobs_1: Exchange) -> No
 @row("PARAM-029")
 def test_a_top_p_of_0_is_taken(param_top_p_zero: Exchange, plain: Exchange) -> None:
     rules.is_taken(param_top_p_zero, plain)
+
+
+@row("PARAM-030")
+@for_each(useless=names(asks.USELESS))
+def test_a_field_that_asks_for_nothing_special_is_taken(useless: Exchange, plain: Exchange) -> None:
+    rules.is_taken(useless, plain)
+
+
+@row("PARAM-031")
+def test_a_narrow_top_p_repeats_itself(narrow: Scene) -> None:
+    rules.some_are_equal(answers(narrow), "with a top_p of 0.01")
+
+
+@row("PARAM-032")
+def test_stream_options_need_a_stream(param_options_alone: Exchange, plain: Exchange) -> None:
+    rules.is_refused(param_options_alone, plain)

@@ -6,10 +6,10 @@ from ernie_conformance.judge.outcome import expect
 from ernie_conformance.judge.rows import row
 from ernie_conformance.judge.rules.answers import (
     adds_up,
-    counts_cached_within_the_prompt,
     counts_reasoning,
     counts_something,
     counts_the_prompt_alike,
+    has_no_part_above_the_whole,
     ids_differ,
     is_dated,
     names_a_model,
@@ -69,8 +69,8 @@ def test_no_answer_exceeds_its_limit(generation: Reply) -> None:
 
 
 @row("USAGE-005")
-def test_cached_tokens_are_part_of_the_prompt(reply: Reply) -> None:
-    counts_cached_within_the_prompt(reply)
+def test_no_detail_is_larger_than_its_count(generation: Reply) -> None:
+    has_no_part_above_the_whole(generation)
 
 
 @row("USAGE-006")

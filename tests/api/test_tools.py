@@ -113,6 +113,11 @@ def test_tools_are_in_the_prompt(tool_many: Exchange, tool_few: Answer) -> None:
     rules.are_in_the_prompt(answer_or_blocked(tool_many, "TOOL-016"), tool_few)
 
 
+@row("TOOL-024")
+def test_descriptions_are_in_the_prompt(tool_told_at_length: Answer, tool_told_briefly: Answer) -> None:
+    rules.are_described_in_the_prompt(tool_told_at_length, tool_told_briefly)
+
+
 @row("TOOL-017")
 def test_both_modes_call_the_same_function(tool_required: Answer, tool_required_stream: Stream) -> None:
     rules.call_the_same(tool_required, tool_required_stream)

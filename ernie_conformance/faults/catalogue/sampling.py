@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 from ernie_conformance.faults import where
-from ernie_conformance.faults.edits import answers, chain, chunks, refused, replies
-from ernie_conformance.faults.fault import Fault, behaviour, question, rewrite
-from ernie_conformance.faults.objects import GONE, change, drop, put
+from ernie_conformance.faults.edits import answers, chain, chunks, instead, refused, replies
+from ernie_conformance.faults.fault import Fault, Response, behaviour, question, rewrite
+from ernie_conformance.faults.frames import compact
+from ernie_conformance.faults.objects import GONE, change, drop, find, put
 from ernie_conformance.faults.questions import body, unset
 from ernie_conformance.faults.visit import Visit
 from ernie_conformance.wire.exchange import Request
@@ -50,6 +51,13 @@ KNOWN = frozenset(
         "min_p",
         "top_k",
         "bad_words",
+        "modalities",
+        "prompt_cache_key",
+        "reasoning_effort",
+        "safety_identifier",
+        "service_tier",
+        "store",
+        "verbosity",
     }
 )
 
@@ -95,6 +103,13 @@ def one_choice(data: dict[str, Any]) -> None:
     """Only choice 0 is left."""
     if isinstance(data.get("choices"), list):
         data["choices"] = [choice for choice in data["choices"] if choice.get("index") == 0]
+
+
+def answers_without_choices(request: Request, response: Response) -> Response:
+    """Status 200, and nothing in it."""
+    usage = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    answer = {"id": "chatcmpl-0", "object": "chat.completion", "created": 0, "model": request.json.get("model")}
+    return instead(200, compact({**answer, "choices": [], "usage": usage}))(request, response)
 
 
 blank = chain(
@@ -291,6 +306,54 @@ FAULTS: tuple[Fault, ...] = (
         "PARAM-007",
         body(change("temperature|top_p|seed|n", lambda value: GONE if isinstance(value, (str, list, dict)) else value)),
         title="values of a wrong type are dropped instead of refused",
+        severity="medium",
+    ),
+    question(
+        "own-top-p-ignored",
+        "PARAM-031",
+        unset("top_p"),
+        where=lambda request: request.json.get("temperature") == 1,
+        title="top_p is ignored",
+        severity="medium",
+    ),
+    rewrite(
+        "own-standard-field-refused",
+        "PARAM-030",
+        refused(400, "Unrecognized request argument supplied: store"),
+        where=where.asks("store"),
+        title="a field of the API reference is refused because the server has no use for it",
+        severity="medium",
+    ),
+    rewrite(
+        "own-label-refused",
+        "PARAM-030",
+        refused(422, "metadata.ticket: extra fields not permitted"),
+        where=lambda request: bool(find(request.json, "metadata.ticket")),
+        title="a client's own labels are refused",
+        severity="medium",
+    ),
+    question(
+        "own-options-unchecked",
+        "PARAM-032",
+        unset("stream_options"),
+        where=lambda request: not request.json.get("stream"),
+        title="stream_options without stream are dropped",
+        severity="low",
+    ),
+    rewrite(
+        "own-no-choices",
+        "PARAM-006",
+        answers_without_choices,
+        where=lambda request: request.json.get("n") in (0, -1),
+        title="n 0 is answered without choices",
+        severity="medium",
+    ),
+    rewrite(
+        "own-long-stop-refused",
+        "PARAM-004",
+        refused(400, "stop must not be longer than 8 tokens"),
+        where=lambda request: len(str(request.json.get("stop"))) > 60,
+        title="a stop string of a sentence's length is refused",
         severity="medium",
     ),
     behaviour("own-greedy-wavers", "PARAM-012", _wavers, title="temperature 0 wavers now and then", severity="medium"),

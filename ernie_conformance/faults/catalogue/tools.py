@@ -24,7 +24,7 @@ from ernie_conformance.faults.frames import (
     without,
 )
 from ernie_conformance.faults.objects import change, drop, find, put, rename, text
-from ernie_conformance.faults.questions import unset
+from ernie_conformance.faults.questions import body, unset
 from ernie_conformance.wire.exchange import Request
 
 CALLS = f"{holders}.tool_calls"
@@ -163,6 +163,13 @@ FAULTS: tuple[Fault, ...] = (
         "TOOL-003",
         refused(400, "When using tool_choice, tools must be set"),
         where=_chosen("none"),
+    ),
+    question(
+        "own-descriptions-dropped",
+        "TOOL-024",
+        body(drop("tools.*.function.description")),
+        title="descriptions of tools don't reach the model",
+        severity="high",
     ),
     question("own-tools-ignored", "TOOL-020", unset("tools", "tool_choice"), title="tools are ignored", severity="high"),
     question(

@@ -22,6 +22,8 @@ TUTORIAL: dict[str, Any] = {
     "presence_penalty": 0.0,
     "stop": ["<|endoftext|>"],
 }
+# A stop string of more tokens than engines have kept room for.
+SENTENCE = "This very sentence ends the answer wherever it is met, whoever wrote it down and for whatever reason."
 # What each parameter may be, by the tutorial's table and the API reference.
 LEGAL: dict[str, dict[str, Any]] = {
     "temperature": {"zero": 0, "half": 0.5, "one": 1, "most": 2},
@@ -29,7 +31,7 @@ LEGAL: dict[str, dict[str, Any]] = {
     "frequency_penalty": {"least": -2, "least-float": -2.0, "most": 2, "half": 0.5},
     "presence_penalty": {"least": -2, "least-float": -2.0, "most": 2, "half": 0.5},
     "n": {"one": 1},
-    "stop": {"text": "@@@@", "empty-list": [], "list": ["@@@@"], "four": ["@@@@", "####", "$$$$", "%%%%"]},
+    "stop": {"text": "@@@@", "empty-list": [], "list": ["@@@@"], "four": ["@@@@", "####", "$$$$", "%%%%"], "long": SENTENCE},
     "seed": {"zero": 0, "one": 1, "most": 2**31 - 1},
     "stream": {"false": False},
     "user": {"text": "somebody"},
@@ -50,6 +52,18 @@ NULLABLE = (
     "logprobs",
     "top_logprobs",
 )
+# Fields of the API reference in values that ask for nothing special: clients send them whoever answers.
+NOT_SPECIAL: dict[str, dict[str, Any]] = {
+    "logit_bias": {"empty": {}},
+    "metadata": {"label": {"enable_thinking": False, "ticket": "4711"}},
+    "modalities": {"text": ["text"]},
+    "prompt_cache_key": {"text": "conformance"},
+    "reasoning_effort": {"low": "low"},
+    "safety_identifier": {"text": "conformance"},
+    "service_tier": {"auto": "auto"},
+    "store": {"false": False},
+    "verbosity": {"medium": "medium"},
+}
 # Just outside.
 OUTSIDE: dict[str, dict[str, Any]] = {
     "temperature": {"below": -0.1, "above": 2.1},
@@ -102,6 +116,8 @@ def _each(kind: str, table: dict[str, dict[str, Any]], **rest: Any) -> tuple[Ask
 
 TUTORIAL_CALL = chat("tutorial-call", INTRODUCE, thinking=True, **TUTORIAL)
 ALONE = tuple(chat(f"param-alone-{field.replace('_', '-')}", SHORT, **{field: value}) for field, value in TUTORIAL.items())
+USELESS = _each("useless", NOT_SPECIAL, expects=ANY)
+NO_STREAM = chat("param-options-alone", SHORT, max_tokens=4, stream_options={"include_usage": True}, expects=REFUSAL)
 NO_MODEL = Ask("param-no-model", {"messages": user(SHORT), "max_tokens": 4}, expects=ANY)
 NO_TOP_P = chat("param-top-p-zero", SHORT, max_tokens=4, top_p=0, expects=ANY)
 IN_RANGE = _each("legal", LEGAL, expects=ANY)
@@ -109,6 +125,7 @@ NULLS = tuple(_ask("null", field, None, expects=ANY) for field in NULLABLE)
 ALL_NULL = chat("param-null-all", SHORT, expects=ANY, **dict.fromkeys(NULLABLE, _NULL))
 OUT_OF_RANGE = _each("outside", OUTSIDE, expects=REFUSAL)
 MISTYPED = _each("wrong", WRONG, expects=REFUSAL)
+NO_CHOICES = ("param-extreme-n-zero", "param-extreme-n-negative")  # just outside too, but some servers hang
 EXTREMES = _each("extreme", EXTREME, expects=REFUSAL, disruptive=True)
 UNKNOWN = chat("param-unknown", SHORT, max_tokens=4, no_such_parameter={"deep": [1, None]}, expects=ANY)
 
@@ -145,6 +162,7 @@ SEEDED = [
     chat(f"seed-{name}", FREELY, seed=seed, **{**FREE, "max_tokens": 100})
     for name, seed in (("7-a", 7), ("7-b", 7), ("7-c", 7), ("8", 8), ("9", 9), ("10", 10))
 ]
+NARROW = [chat(f"narrow-{number}", FREELY, **{**FREE, "top_p": 0.01}) for number in range(1, 4)]
 # Answers that repeat a comma, a word, and, of prose, its commonest words.
 REPEATING = {
     "": "Count from 1 to 14 in figures, separated by commas.",
@@ -164,6 +182,7 @@ async def _alone(stage: Stage, asks: list[Ask]) -> dict[str, Any]:
 
 SCENARIOS = (
     Scenario("greedy", lambda stage: _alone(stage, AGAIN), wording=True, **cost_of(AGAIN)),
+    Scenario("narrow", lambda stage: _alone(stage, NARROW), wording=True, **cost_of(NARROW)),
     Scenario("seeds", lambda stage: _alone(stage, SEEDED), needs=("seed",), wording=True, **cost_of(SEEDED)),
     Scenario("penalties", lambda stage: _alone(stage, PENALISED), wording=True, **cost_of(PENALISED)),
 )
@@ -172,6 +191,8 @@ ASKS = (
     *ALONE,
     NO_MODEL,
     NO_TOP_P,
+    NO_STREAM,
+    *USELESS,
     *IN_RANGE,
     *NULLS,
     ALL_NULL,

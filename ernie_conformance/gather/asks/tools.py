@@ -27,6 +27,8 @@ FORECAST = tool("get_forecast", "Weather forecast of a city", closed(city=CITY))
 CLOCK = tool("read_clock", "The time of day")
 TWO = [CLOCK, WEATHER]
 PURPOSE = "Looks up entry {n} of the harbour register: its vessel, its cargo and who signed for it"
+# Fifty plain words: no tokenizer makes fewer tokens of them, and no template can say as much by itself.
+LENGTHY = " ".join(PURPOSE.format(n=word) for word in ("seven", "eight", "nine"))
 MANY = [WEATHER, *(tool(f"register_{n:02d}", PURPOSE.format(n=n)) for n in range(19))]
 
 QUESTION = "What is the weather in Beijing, in metric units?"
@@ -158,6 +160,10 @@ ASKS = (
     *both("tool-idle", GREETING, tools=TWO, max_tokens=240, needs=NEED),
     chat("tool-many", QUESTION, tools=MANY, max_tokens=16, needs=NEED, expects=ANY),
     chat("tool-few", QUESTION, tools=MANY[:1], max_tokens=16, needs=NEED),
+    *(
+        chat(f"tool-told-{size}", QUESTION, tools=[tool("register", said)], max_tokens=16, needs=NEED)
+        for size, said in (("briefly", "A register"), ("at-length", LENGTHY))
+    ),
     chat("tool-none-without-tools", "Say hello.", tool_choice="none", max_tokens=8, needs=NEED, expects=ANY),
     *(Ask(name, **wrong) for name, wrong in (BAD_TOOLS | BAD_FORMATS).items()),
     *SHAPED,

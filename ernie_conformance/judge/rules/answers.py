@@ -99,22 +99,25 @@ def counts_reasoning(reply: Reply) -> None:
     expect(0 <= count <= most, f"{reply.name}: reasoning_tokens {count} of {most} completion_tokens", reply)
 
 
-def counts_cached_within_the_prompt(reply: Reply) -> None:
-    """cached_tokens are among the prompt_tokens. Raises Broken; NotAsked where they aren't given."""
-    details = reply.usage.get("prompt_tokens_details") if isinstance(reply.usage, dict) else None
-    cached = details.get("cached_tokens") if isinstance(details, dict) else None
-    if type(cached) is not int:
-        raise NotAsked(f"{reply.name} gives no cached_tokens")
-    most = reply.count("prompt_tokens")
-    expect(0 <= cached <= most, f"{reply.name}: cached_tokens {cached} of {most} prompt_tokens", reply)
-
-
 def counts_the_prompt_alike(first: Reply, *others: Reply) -> None:
     """A prompt that comes again has as many prompt_tokens as before. Raises Broken."""
     due = first.count("prompt_tokens")
     for other in others:
         count = other.count("prompt_tokens")
         expect(count == due, f"{other.name}: {count} prompt_tokens, the same prompt had {due} in {first.name}", other, first)
+
+
+def has_no_part_above_the_whole(reply: Reply) -> None:
+    """No detail of prompt or completion is larger than its count. Raises Broken; NotAsked without details."""
+    asked = False
+    for what in ("prompt_tokens", "completion_tokens"):
+        details = reply.usage.get(f"{what}_details") if isinstance(reply.usage, dict) else None
+        for part, count in details.items() if isinstance(details, dict) else ():
+            if type(count) is int and part.endswith("_tokens"):
+                whole, asked = reply.count(what), True
+                expect(count <= whole, f"{reply.name}: {part} is {count}, {what} {whole}", reply)
+    if not asked:
+        raise NotAsked(f"{reply.name} gives no details of usage")
 
 
 def stays_within_its_limit(reply: Reply) -> None:

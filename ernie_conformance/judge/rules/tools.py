@@ -390,3 +390,11 @@ def are_in_the_prompt(many: Answer, few: Answer) -> None:
     more = len(tools_of(many)) - len(tools_of(few))
     detail = f"{many.name}: {more} more tools than in {few.name} add {grown} tokens to the prompt"
     expect(grown >= LEAST_OF_A_TOOL * more, detail, many, few)
+
+
+def are_described_in_the_prompt(long: Answer, short: Answer) -> None:
+    """Words of a tool's description make the prompt longer. Raises Broken. Half of them: a tokenizer may join some."""
+    words = [sum(len(tool["description"].split()) for tool in tools_of(reply).values()) for reply in (long, short)]
+    grown, more = long.count("prompt_tokens") - short.count("prompt_tokens"), words[0] - words[1]
+    detail = f"{long.name}: {more} more words of description than in {short.name} add {grown} tokens to the prompt"
+    expect(2 * grown >= more, detail, long, short)
