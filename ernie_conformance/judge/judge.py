@@ -17,6 +17,7 @@ from ernie_conformance.judge.outcome import Blocked, Broken, Inconclusive, NotAs
 from ernie_conformance.judge.rows import Row, load_rows
 from ernie_conformance.judge.subjects import TRAFFIC, Subjects, calls
 from ernie_conformance.judge.verdicts import Finding, Ruling
+from ernie_conformance.judge.views import TRANSPORT
 from ernie_conformance.judge.waivers import Waiver, accepts, covering
 from ernie_conformance.paths import ROOT, TESTS
 from ernie_conformance.tables import UsageError
@@ -86,8 +87,8 @@ def rule(case: Case, evidence: Evidence, terms: Terms) -> Ruling:
                 case.check(**arguments)
                 asked += 1
             except Outcome as outcome:
-                asked += isinstance(outcome, (Broken, Warned))
-                endings.append(outcome)
+                endings.append(_reached(outcome, row, evidence))
+                asked += isinstance(endings[-1], (Broken, Warned))
     except Outcome as outcome:
         endings.append(outcome)
     except Exception as error:
@@ -95,6 +96,15 @@ def rule(case: Case, evidence: Evidence, terms: Terms) -> Ruling:
         detail = f"the suite itself failed: {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
         return Ruling(row, case.test, verdicts.ERROR, (Finding(detail),), asked)
     return _ruling(case, endings, asked, terms)
+
+
+def _reached(outcome: Outcome, row: Row, evidence: Evidence) -> Outcome:
+    """`outcome`, blocked where all that shows it never reached a server that had stopped answering: one cause, one red."""
+    shown = [evidence.exchanges[name].error or "" for name in outcome.exchanges if name in evidence.exchanges]
+    unsent = bool(shown) and all(error.startswith("connect:") for error in shown)
+    if isinstance(outcome, (Broken, Warned)) and unsent and row.id != TRANSPORT and evidence.given_up:
+        return Blocked(TRANSPORT, outcome.detail, *outcome.exchanges)
+    return outcome
 
 
 def _ruling(case: Case, endings: list[Outcome], asked: int, terms: Terms) -> Ruling:
