@@ -135,4 +135,5 @@ class Scenario:
     requests: int = 0  # that it sends; 0: as many as it makes
     tokens: int = 0  # completion tokens that it may cost; of clients who leave, those of a server that notices
     long: bool = False  # takes the minutes that the operator gives it, so it is played only when they were given
+    undaunted: bool = False  # played even where the server was given up, to see whether it lives
     by_slots: bool = False  # requests and tokens are told for 32 slots, and grow with them

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, TypeVar
 
 from ernie_conformance.faults.fault import Fault
 from ernie_conformance.faults.proxy import injecting
@@ -24,6 +26,11 @@ from ernie_conformance.probe import read_facts
 from ernie_conformance.targets import Target
 from ernie_conformance.wire.client import Client
 from ernie_conformance.wire.evidence import CUT, Evidence
+from ernie_conformance.wire.exchange import NOT_TRIED
+
+T = TypeVar("T")
+NEVER_READY = "blocked by LAUNCH-001: the server didn't become ready"
+TOO_OFTEN = "blocked by LAUNCH-004: the server ended, and once more when it was started again"
 
 
 @dataclass(frozen=True)
@@ -49,13 +56,8 @@ class Orders:
 
 async def gather(target: Target, names: Iterable[str], orders: Orders) -> Evidence:
     """All the evidence that `names` call for. What a server does wrong is recorded, never raised."""
-    host = await asyncio.to_thread(
-        read_facts,
-        target,
-        server_python=orders.server_python,
-        model_dir=orders.model_dir,
-        attached=target.kind == "attached",
-    )
+    python, model, attached = orders.server_python, orders.model_dir, target.kind == "attached"
+    host = await _aside(lambda: read_facts(target, server_python=python, model_dir=model, attached=attached))
     facts: dict[str, Any] = {"host": host, "started_at": time.time()}
     if not orders.traffic:
         return Evidence({}, facts=facts, target=target_record(target))
@@ -69,7 +71,7 @@ async def gather(target: Target, names: Iterable[str], orders: Orders) -> Eviden
     unasked = chosen.unasked
     try:
         if target.kind == "attached":
-            notes = await _converse(target, None, chosen, ledger, purse, orders)
+            await _converse(target, None, chosen, ledger, purse, orders, notes)
         else:
             async with _served(target, orders) as deployment, AsyncExitStack() as between:
                 facts["launch"] = deployment.facts
@@ -78,14 +80,30 @@ async def gather(target: Target, names: Iterable[str], orders: Orders) -> Eviden
                     injector = await between.enter_async_context(injecting(orders.through, *urls))
                     urls = injector.base_url, injector.metrics_url
                 target = replace(target, base_url=urls[0], metrics_url=urls[1])
-                notes = await _converse(target, deployment, chosen, ledger, purse, orders)
+                await _converse(target, deployment, chosen, ledger, purse, orders, notes)
     except LaunchFailed as failure:
         facts["launch"] = failure.facts
-        everything = {one.name for one in chosen.all}
-        unasked = {**unasked, **_missing(chosen, everything, "blocked by LAUNCH-001: the server didn't become ready")}
+        lost = {one.name for one in chosen.all} - {*ledger.exchanges, *notes}
+        unasked = {**unasked, **_missing(chosen, lost, TOO_OFTEN if failure.facts["ready"] else NEVER_READY)}
+    unasked = {**unasked, **_missing(chosen, ledger.unplayed, f"blocked by WIRE-001: {NOT_TRIED}")}
     unasked = {**unasked, **_missing(chosen, purse.cut, CUT)}
     facts["seconds"] = time.time() - facts["started_at"]
     return Evidence(ledger.exchanges, notes, facts, target_record(target), unasked=unasked)
+
+
+async def _aside(work: Callable[[], T]) -> T:
+    """The result of `work`, done in a thread that a run which is broken off doesn't wait for, as it would for a pool's."""
+    result: Future[T] = Future()
+    result.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            result.set_result(work())
+        except BaseException as error:
+            result.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return await asyncio.wrap_future(result)
 
 
 def _missing(chosen: Selection, names: Collection[str], reason: str) -> dict[str, str]:
@@ -116,10 +134,16 @@ def target_record(target: Target) -> dict[str, Any]:
 
 
 async def _converse(
-    target: Target, deployment: Deployment | None, chosen: Selection, ledger: Ledger, purse: Purse, orders: Orders
-) -> dict[str, dict[str, Any]]:
+    target: Target,
+    deployment: Deployment | None,
+    chosen: Selection,
+    ledger: Ledger,
+    purse: Purse,
+    orders: Orders,
+    notes: dict[str, dict[str, Any]],
+) -> None:
+    """Send what was chosen. What scenarios noted goes to `notes` at once, for the server may end for good."""
     headers = {"Authorization": f"Bearer {orders.api_key}"} if orders.api_key else {}
-    notes: dict[str, dict[str, Any]] = {}
     target = replace(target, slots=orders.concurrency or target.slots)
     async with (
         Client(target.base_url, target.timeouts, headers) as client,
@@ -143,15 +167,17 @@ async def _converse(
             if deployment is not None and not deployment.alive():
                 await deployment.restart(during=phase.name)
                 ledger.renew()
-    return notes
 
 
 async def _play(stage: Stage, phase: Phase) -> dict[str, dict[str, Any]]:
-    """Send what a phase holds; what each of its scenarios noted, unless the budget cut it short."""
+    """Send what a phase holds; what each of its scenarios noted, unless the budget or the server's end cut it short."""
     slots = Slots(1 if phase.alone else stage.target.slots)
     crowd = stage.within(phase.name, "", slots)
 
     async def scene(scenario: Scenario) -> dict[str, Any]:
+        if stage.ledger.given_up and not scenario.undaunted:
+            stage.ledger.unplayed.add(scenario.name)
+            return {}
         try:
             return await scenario.play(stage.within(phase.name, scenario.name, None if phase.is_scenario else slots))
         except Exception as defect:  # a scenario records what servers do; what it raises is our own mistake, kept as such
@@ -161,4 +187,5 @@ async def _play(stage: Stage, phase: Phase) -> dict[str, dict[str, Any]]:
     played = await asyncio.gather(*map(scene, phase.scenarios))
     await sent
     names = [scenario.name for scenario in phase.scenarios]
-    return {name: notes for name, notes in zip(names, played, strict=True) if name not in stage.purse.cut}
+    gone = stage.purse.cut | stage.ledger.unplayed
+    return {name: notes for name, notes in zip(names, played, strict=True) if name not in gone}

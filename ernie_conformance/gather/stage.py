@@ -16,12 +16,11 @@ from ernie_conformance.gather.slots import Slots
 from ernie_conformance.targets import Target, Timeouts
 from ernie_conformance.wire.client import Client, HangUp
 from ernie_conformance.wire.evidence import CUT
-from ernie_conformance.wire.exchange import ABANDONED, Exchange, Request
+from ernie_conformance.wire.exchange import ABANDONED, NOT_TRIED, Exchange, Request
 
 # After so many failures in a row without one answer, a server is given up. More than the number that a server may
 # close on purpose (each disruptive request is followed by a good one), few enough that a hung server costs seconds.
 PATIENCE = 4
-NOT_TRIED = "connect: not tried, the server stopped answering"
 EXAMPLES = 12  # generated requests of each sort, unless --examples says otherwise
 FATAL = ("connect:", "first-byte:", "gap:", "total:", "broken:")
 
@@ -31,6 +30,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.exchanges: dict[str, Exchange] = {}
+        self.unplayed: set[str] = set()  # scenarios whose server was given up before
         self._failures = 0
 
     @property

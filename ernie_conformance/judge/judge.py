@@ -17,6 +17,7 @@ from ernie_conformance.judge.outcome import Blocked, Broken, Inconclusive, NotAs
 from ernie_conformance.judge.rows import Row, load_rows
 from ernie_conformance.judge.subjects import TRAFFIC, Subjects, calls
 from ernie_conformance.judge.verdicts import Finding, Ruling
+from ernie_conformance.judge.views import STATUS, TRANSPORT
 from ernie_conformance.judge.waivers import Waiver, accepts, covering
 from ernie_conformance.paths import ROOT, TESTS
 from ernie_conformance.tables import UsageError
@@ -86,15 +87,28 @@ def rule(case: Case, evidence: Evidence, terms: Terms) -> Ruling:
                 case.check(**arguments)
                 asked += 1
             except Outcome as outcome:
-                asked += isinstance(outcome, (Broken, Warned))
-                endings.append(outcome)
+                endings.append(_reached(outcome, row, evidence))
+                asked += isinstance(endings[-1], (Broken, Warned))
     except Outcome as outcome:
-        endings.append(outcome)
+        endings.append(_reached(outcome, row, evidence))
     except Exception as error:
         where = traceback.extract_tb(error.__traceback__)[-1]
         detail = f"the suite itself failed: {type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
         return Ruling(row, case.test, verdicts.ERROR, (Finding(detail),), asked)
     return _ruling(case, endings, asked, terms)
+
+
+def _reached(outcome: Outcome, row: Row, evidence: Evidence) -> Outcome:
+    """`outcome`, blocked by the transport where all that shows it never reached a server that had stopped answering."""
+    shown = [evidence.exchanges[name] for name in outcome.exchanges if name in evidence.exchanges]
+    if row.id == TRANSPORT or not shown:
+        return outcome
+    if isinstance(outcome, Blocked):  # no status isn't a wrong one
+        silent = outcome.by == STATUS and all(exchange.status is None for exchange in shown)
+    else:
+        unsent = all((exchange.error or "").startswith("connect:") for exchange in shown)
+        silent = isinstance(outcome, (Broken, Warned)) and unsent and evidence.given_up
+    return Blocked(TRANSPORT, outcome.detail, *outcome.exchanges) if silent else outcome
 
 
 def _ruling(case: Case, endings: list[Outcome], asked: int, terms: Terms) -> Ruling:

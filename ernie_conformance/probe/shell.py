@@ -7,6 +7,8 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ernie_conformance.tether import end_with_us
+
 
 @dataclass(frozen=True)
 class Said:
@@ -32,6 +34,7 @@ def ask(command: Sequence[str], seconds: float = 10.0) -> Said:
             timeout=seconds,
             check=False,
             env={**os.environ, "LC_ALL": "C"},
+            preexec_fn=end_with_us,
         )
     except subprocess.TimeoutExpired:
         return Said(None, "", f"{command[0]} didn't end within {seconds:g} s")

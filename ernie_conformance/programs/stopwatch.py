@@ -23,8 +23,8 @@ TIMED: tuple[tuple[Any, str, str], ...] = (
     (items, "rule", "judging"),
     (sse, "decode", "SSE"),
     (schemas, "_breach", "schemas"),
-    (hooks, "finish", "report"),
-    (hooks, "write_page", "report"),
+    (hooks, "verdict_of", "report"),
+    (hooks, "page", "report"),
     (hooks, "summary_lines", "report"),
 )
 ELSE, START, COLLECTION = "pytest", "start", "collection"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import datetime
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from ernie_conformance.files import whole
 from ernie_conformance.judge import verdicts
 from ernie_conformance.judge.verdicts import printable
 from ernie_conformance.report.curl import repeat_line
@@ -36,14 +36,15 @@ SHOWN_EACH = 2  # exchanges shown of one row; the others are named
 
 
 def write_page(folder: Path, verdict: Mapping[str, Any], evidence: Evidence, lang: str) -> Path:
-    """Write the page into the report folder in one move, and return its path."""
-    partial = folder / f".{NAME}.{os.getpid()}"
-    partial.write_text(page(verdict, evidence, lang, folder.name), encoding="utf-8", errors="backslashreplace")
-    try:
-        return partial.replace(folder / NAME)
-    except OSError:
-        partial.unlink()
-        raise
+    """Make the page, write it into the report folder in one move, and return its path."""
+    return keep_page(folder, page(verdict, evidence, lang, folder.name))
+
+
+def keep_page(folder: Path, text: str) -> Path:
+    """Write a page that was made into the report folder."""
+    with whole(folder / NAME) as out:
+        out.write(text)
+    return folder / NAME
 
 
 def forget_page(folder: Path) -> None:

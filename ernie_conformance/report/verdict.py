@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ernie_conformance import __version__
+from ernie_conformance.files import whole
 from ernie_conformance.gather.catalogue import catalogue
 from ernie_conformance.judge.judge import Terms
 from ernie_conformance.judge.rows import PARTS
@@ -42,21 +42,20 @@ class Run:
 
 def begin(folder: Path) -> None:
     """Say that a run is under way and nothing is known yet, so that a crash leaves no old 'open' behind."""
-    _replace(folder, {"format": FORMAT, "gate": "closed", "state": "running"})
+    keep_verdict(folder, {"format": FORMAT, "gate": "closed", "state": "running"})
 
 
 def finish(folder: Path, run: Run) -> dict[str, Any]:
     """Write the verdict of a run that ended, and return it."""
     verdict = verdict_of(run)
-    _replace(folder, verdict)
+    keep_verdict(folder, verdict)
     return verdict
 
 
-def _replace(folder: Path, verdict: dict[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f".{NAME}.{os.getpid()}"
-    partial.write_text(json.dumps(verdict, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / NAME)
+def keep_verdict(folder: Path, verdict: dict[str, Any]) -> None:
+    """Write `verdict` into the report folder in one move."""
+    with whole(folder / NAME) as out:
+        out.write(json.dumps(verdict, ensure_ascii=False, indent=1) + "\n")
 
 
 def verdict_of(run: Run) -> dict[str, Any]:
@@ -66,7 +65,7 @@ def verdict_of(run: Run) -> dict[str, Any]:
     today = datetime.date.today()
     problems = waiver_problems(terms.waivers, run.rulings, today, run.evidence.exchanges)
     if run.interrupted:
-        problems.append("the run was interrupted")
+        problems.append("the run was interrupted; start it again for a verdict")
     parts = part_states(rows)
     partial = run.narrowed or "not asked" in parts.values()
     if cut := [name for name, reason in run.evidence.unasked.items() if reason == CUT]:

@@ -11,19 +11,22 @@ from typing import Any
 
 import pytest
 from _pytest.junitxml import xml_key  # no public way leads to suite-wide properties from the controller
+from filelock import FileLock
 
 from ernie_conformance.judge import verdicts
 from ernie_conformance.judge.rows import load_rows
 from ernie_conformance.judge.verdicts import Finding, Ruling, printable
 from ernie_conformance.paths import TESTS
 from ernie_conformance.report.env_table import env_table
-from ernie_conformance.report.html import forget_page, write_page
+from ernie_conformance.report.html import keep_page, page
 from ernie_conformance.report.terminal import summary_lines
-from ernie_conformance.report.verdict import Run, begin, finish
+from ernie_conformance.report.verdict import Run, keep_verdict, verdict_of
 from ernie_conformance.report.words import word
 from ernie_conformance.suite import run
+from ernie_conformance.suite.folder import hear_no_signals, take, unwritable
 from ernie_conformance.suite.items import CASE, RULING
-from ernie_conformance.suite.settings import header, read_settings
+from ernie_conformance.suite.settings import header, language_of, read_settings
+from ernie_conformance.tables import UsageError
 from ernie_conformance.wire.evidence import Evidence, read_evidence
 
 SHOWN_AS_EXPECTED = {verdicts.WARN, verdicts.WAIVED}
@@ -42,19 +45,14 @@ class Conformance:
         self.controller = run.is_controller(config)
         self._rulings: list[Ruling] = []
         self._rows: dict[str, str] = {}  # node id -> row, for an item whose worker crashed
-        self._selftest_only = _selftest_only(config) or config.option.collectonly
+        self._judges = judges(config)
         self._ruled_out = _ruled_out(config.getoption("markexpr") or "")
         self.result: dict[str, Any] | None = None
         self._read = Evidence({})  # what the result was made from
         self._page = ""  # where the page for people is, or why there is none
 
     def pytest_report_header(self) -> list[str]:
-        return [] if self._selftest_only else header(self.settings)
-
-    def pytest_sessionstart(self) -> None:
-        if self.controller and not self._selftest_only:
-            begin(self.settings.report_dir)
-            forget_page(self.settings.report_dir)
+        return header(self.settings) if self._judges else []
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -109,26 +107,44 @@ class Conformance:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        if not self.controller or self._selftest_only:
+        if not self.controller or not self._judges:
             return
         if not self._rulings and exitstatus in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
             return  # the running verdict stays closed
-        evidence = self._read = self._evidence()
-        narrowed = _narrowed(self.config) or exitstatus == pytest.ExitCode.INTERRUPTED
-        outcome = Run(self.settings.terms, self._rulings, evidence, narrowed, exitstatus == pytest.ExitCode.INTERRUPTED)
-        self.result = finish(self.settings.report_dir, outcome)
-        self._tell_junit(self.result)
-        self._page = self._write_page(self.result, evidence)
-        if self.result["gate"] == "closed" and exitstatus == pytest.ExitCode.OK:
+        interrupted = exitstatus == pytest.ExitCode.INTERRUPTED
+        try:
+            self._conclude(interrupted)
+        except KeyboardInterrupt:  # while the report was made, so that the verdict stands nowhere yet
+            session.exitstatus = pytest.ExitCode.INTERRUPTED
+            hear_no_signals()
+            self._conclude(interrupted=True)
+        if self.result and self.result["gate"] == "closed" and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _conclude(self, interrupted: bool) -> None:
+        """Write the verdict and the page for people. What takes long comes first, for it may be interrupted."""
+        folder, narrowed = self.settings.report_dir, _narrowed(self.config) or interrupted
+        evidence = self._read = self._evidence()
+        verdict = verdict_of(Run(self.settings.terms, self._rulings, evidence, narrowed, interrupted))
+        made = self._make_page(verdict, evidence)
+        hear_no_signals()
+        try:
+            keep_verdict(folder, verdict)
+        except OSError as error:
+            verdict["gate"], made = "closed", ""  # as the file has said since the run began
+            verdict["problems"].append(unwritable(folder, error))
+        self.result = verdict
+        self._tell_junit(verdict)
+        if made:
+            self._keep_page(made)
 
     def _evidence(self) -> Evidence:
         if self.settings.recorded is not None:
             return self.settings.recorded
         if run.EVIDENCE in self.config.stash:
             return self.config.stash[run.EVIDENCE]
-        path: Path = self.settings.report_dir / "evidence.jsonl"
-        return read_evidence(path) if path.exists() and self._rulings else Evidence({})
+        folder = self.settings.report_dir
+        return read_evidence(folder / "evidence.jsonl") if run.has_gathered(folder) else Evidence({})
 
     def _tell_junit(self, verdict: dict[str, Any]) -> None:
         """Facts of the whole run for --junitxml; workers' own properties of the suite would be lost."""
@@ -139,16 +155,23 @@ class Conformance:
             for name, text in facts.items():
                 junit.add_global_property(name, str(text))
 
-    def _write_page(self, verdict: dict[str, Any], evidence: Evidence) -> str:
-        """Write the page for people and say where it is. The verdict stands already: a defect here doesn't change it."""
+    def _make_page(self, verdict: dict[str, Any], evidence: Evidence) -> str:
+        """The page for people, "" when it can't be made: a defect here doesn't change the verdict."""
         folder, lang = self.settings.report_dir, self.settings.lang
         try:
             if self.settings.recorded is not None:
                 red = {name for row in verdict["rows"] for name in row["exchanges"]}
                 run.write_requests(folder / "requests", (e for name, e in evidence.exchanges.items() if name in red))
-            return f"{word('report', lang)}: {_near(write_page(folder, verdict, evidence, lang))}"
+            return page(verdict, evidence, lang, folder.name)
         except Exception as defect:
-            return f"! the report page couldn't be written: {printable(f'{type(defect).__name__}: {defect}', 300)}"
+            self._page = _no_page(defect)
+            return ""
+
+    def _keep_page(self, made: str) -> None:
+        try:
+            self._page = f"{word('report', self.settings.lang)}: {_near(keep_page(self.settings.report_dir, made))}"
+        except OSError as defect:
+            self._page = _no_page(defect)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if self.result is None:
@@ -163,6 +186,16 @@ class Conformance:
 def _near(path: Path) -> str:
     """`path` as the operator would type it here."""
     return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _no_page(defect: Exception) -> str:
+    return f"! the report page couldn't be written: {printable(f'{type(defect).__name__}: {defect}', 300)}"
+
+
+def judges(config: pytest.Config) -> bool:
+    """Is this a run that comes to a verdict? Not the suite's own tests, nor a call that pytest only tells something."""
+    tells = ("help", "markers", "collectonly", "showfixtures", "show_fixtures_per_test", "cacheshow")
+    return not _selftest_only(config) and not any(config.getoption(name, False) for name in tells)
 
 
 def _selftest_only(config: pytest.Config) -> bool:
@@ -188,11 +221,20 @@ def _narrowed(config: pytest.Config) -> bool:
     return bool(option("keyword") or option("lf", False) or option("deselect", None) or not parts <= whole or chosen)
 
 
+def _taken(folder: Path) -> FileLock:
+    try:
+        return take(folder)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
 def configure(config: pytest.Config) -> None:
-    """Check the options, and register the hooks. Raises pytest.UsageError."""
-    run.keep_stderr_utf8()
+    """Take the report folder, check the options, and register the hooks. Raises pytest.UsageError."""
+    run.keep_legible(config.getoption("lang") or language_of(dict(os.environ)))
     if run.is_controller(config):
         run.name_the_run()
         signal.signal(signal.SIGTERM, _interrupt)
+        if judges(config):
+            config.stash[run.FOLDER] = _taken(Path(config.getoption("report_dir")).resolve())
     config.stash[run.SETTINGS] = read_settings(config)
     config.pluginmanager.register(Conformance(config), "conformance")

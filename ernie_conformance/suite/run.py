@@ -25,8 +25,10 @@ from ernie_conformance.wire.secrets import masked_bytes
 SETTINGS: pytest.StashKey[Settings] = pytest.StashKey()
 NEEDS: pytest.StashKey[set[str]] = pytest.StashKey()
 TRAFFIC: pytest.StashKey[bool] = pytest.StashKey()
+FOLDER: pytest.StashKey[FileLock] = pytest.StashKey()  # the report folder is ours while this lives
 EVIDENCE: pytest.StashKey[Evidence] = pytest.StashKey()
 RUN_VARIABLE = "ERNIE_CONFORMANCE_RUN"
+MARK = ".gathered"  # holds the name of the run whose evidence stands beside it
 
 # Longer than any gathering: the lock's holder bounds itself by the target's time-outs.
 LOCK_SECONDS = 4 * 3600
@@ -52,19 +54,24 @@ def evidence_of(config: pytest.Config) -> Evidence:
         return settings.recorded
     folder = settings.report_dir
     folder.mkdir(parents=True, exist_ok=True)
-    file, mark = folder / "evidence.jsonl", folder / ".gathered"
-    run = os.environ[RUN_VARIABLE]
+    file = folder / "evidence.jsonl"
     with FileLock(folder / ".gathering.lock", timeout=LOCK_SECONDS):
-        if not (mark.exists() and mark.read_text() == run):
+        if not has_gathered(folder):
             secrets = [settings.api_key] if settings.api_key else []
             asyncio.run(_gather(config, settings, file, secrets))
             _mask_log(folder / "server.log", secrets)
             config.stash[EVIDENCE] = read_evidence(file)
             write_requests(folder / "requests", config.stash[EVIDENCE].exchanges.values())
-            mark.write_text(run)
+            (folder / MARK).write_text(os.environ[RUN_VARIABLE], encoding="utf-8")
     if EVIDENCE not in config.stash:
         config.stash[EVIDENCE] = read_evidence(file)
     return config.stash[EVIDENCE]
+
+
+def has_gathered(folder: Path) -> bool:
+    """Is the evidence in `folder` of this run, or what an earlier one left?"""
+    mark = folder / MARK
+    return mark.exists() and mark.read_text(encoding="utf-8") == os.environ[RUN_VARIABLE]
 
 
 async def _gather(config: pytest.Config, settings: Settings, file: Path, secrets: list[str]) -> None:
@@ -128,12 +135,17 @@ class Progress:
 
 
 @pytest.fixture(scope="session")
-def evidence(pytestconfig: pytest.Config) -> Iterator[Evidence]:
+def evidence(request: pytest.FixtureRequest) -> Iterator[Evidence]:
     """Everything that went over the wire. The first process to need it launches the server once and gathers."""
     try:
-        yield evidence_of(pytestconfig)
+        yield evidence_of(request.config)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
+    except OSError as error:  # what servers do is recorded; this is our own host, and one red tells it
+        folder = request.config.stash[SETTINGS].report_dir
+        told = f"gathering broke off: {error}; if {folder} is full or can't be written, name another with --report-dir"
+        request.session.shouldfail = told
+        raise pytest.UsageError(told) from error
 
 
 @pytest.fixture(scope="session")
@@ -147,8 +159,10 @@ def is_controller(config: pytest.Config) -> bool:
     return not hasattr(config, "workerinput")
 
 
-def keep_stderr_utf8() -> None:
-    """Messages in Chinese must not kill a run under a locale without UTF-8."""
+def keep_legible(lang: str) -> None:
+    """Messages must not kill a run under a locale without UTF-8, and who asks for Chinese can't read escapes."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+            if lang == "zh" and b"\\u" in "放行".encode(stream.encoding, "backslashreplace"):
+                stream.reconfigure(encoding="utf-8")

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ernie_conformance.files import whole
 from ernie_conformance.tables import UsageError
-from ernie_conformance.wire.exchange import ABANDONED, ANY, Exchange, Request
+from ernie_conformance.wire.exchange import ABANDONED, ANY, NOT_TRIED, Exchange, Request
 from ernie_conformance.wire.secrets import masked_within, without_secrets
 
 FORMAT = 1
@@ -34,6 +34,11 @@ class Evidence:
     target: dict[str, Any] = field(default_factory=dict)
     complete: bool = True
     unasked: dict[str, str] = field(default_factory=dict)  # name of an exchange or scenario: why it wasn't put
+
+    @property
+    def given_up(self) -> bool:
+        """Did the server stop answering, so that the run asked no more?"""
+        return any(exchange.error == NOT_TRIED for exchange in self.exchanges.values())
 
     def replaced(self, exchanges: Iterable[Exchange]) -> Evidence:
         """The same run with other exchanges, for asking what a judge would say of a changed answer."""
@@ -126,13 +131,10 @@ def _lines(evidence: Evidence) -> Iterator[dict[str, Any]]:
 
 def write_evidence(path: Path, evidence: Evidence, secrets: Iterable[str] = ()) -> None:
     """Write `evidence` in one move (no reader ever sees half of it), with every secret masked."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(f".{os.getpid()}.partial")
-    with partial.open("w", encoding="utf-8", errors="backslashreplace") as out:
+    with whole(path) as out:
         for line in _lines(masked_evidence(evidence, secrets)):
             out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")))
             out.write("\n")
-    partial.replace(path)
 
 
 def read_evidence(path: Path) -> Evidence:

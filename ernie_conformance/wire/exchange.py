@@ -12,6 +12,7 @@ ANSWER = "answer"  # a legal request: 200 is owed
 REFUSAL = "refusal"  # an illegal request: 4xx is owed
 ABANDONED = "abandoned"  # we hung up on purpose
 ANY = "any"  # nothing is owed beyond what holds for every exchange
+NOT_TRIED = "connect: not tried, the server stopped answering"  # an error of an exchange that we didn't even try
 
 
 class NotJson(ValueError):

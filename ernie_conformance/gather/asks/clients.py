@@ -21,6 +21,7 @@ from ernie_conformance.gather.ask import Ask, Scenario, chat
 from ernie_conformance.gather.asks.acceptance import IMAGE_PROMPTS, SCENES, grid_picture
 from ernie_conformance.gather.stage import Stage
 from ernie_conformance.targets import Target
+from ernie_conformance.tether import end_with_us
 
 PROGRAMS = Path(__file__).resolve().parent.parent / "programs"
 CURL_PROMPT = "你好，请介绍一下你自己"
@@ -32,22 +33,31 @@ START_UP = 20  # seconds for an interpreter and the openai library to load on a 
 
 async def run(command: Sequence[str], seconds: float) -> dict[str, Any]:
     """Run a program in a group of its own: {"exit", "out", "err"}; `exit` is None when it had to be ended."""
-    environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")} | {"PYTHONIOENCODING": "utf-8"}
+    environment = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")} | {"PYTHONUTF8": "1"}
+    environment.pop("PYTHONIOENCODING", None)
     process = await asyncio.create_subprocess_exec(
-        *command,
+        *(word.encode("utf-8", "surrogateescape") for word in command),  # whatever the locale makes of Chinese prompts
         env=environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=end_with_us,
     )
     try:
         out, err = await asyncio.wait_for(process.communicate(), seconds)
     except asyncio.TimeoutError:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill(process.pid)
         out, err = await process.communicate()
         return {"exit": None, "out": _text(out), "err": f"ended after {seconds:g} s"}
+    except asyncio.CancelledError:
+        _kill(process.pid)
+        raise
     return {"exit": process.returncode, "out": _text(out), "err": _text(err)[-400:]}
+
+
+def _kill(group: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
 
 
 def _text(data: bytes) -> str:

@@ -10,14 +10,13 @@ from statistics import median
 from typing import Any
 
 from ernie_conformance.gather.asks.concurrency import KEPT, MANY
-from ernie_conformance.gather.stage import NOT_TRIED
 from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, NotTestable, Warned, expect
 from ernie_conformance.judge.rules.text import channels
 from ernie_conformance.judge.schemas import breach
 from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import STATUS, TRANSPORT, Reply, Stream, usable, view
 from ernie_conformance.wire import sse
-from ernie_conformance.wire.exchange import Exchange, NotJson, strict_json
+from ernie_conformance.wire.exchange import NOT_TRIED, Exchange, NotJson, strict_json
 
 LOAD = (429, 503)  # how a server says that it has too much to do
 

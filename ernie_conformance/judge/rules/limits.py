@@ -142,6 +142,8 @@ def stopped(stops: Scene) -> list[Stopped]:
     """The stopped answers of the scenario that can be compared. Raises NotAsked when none can, Blocked when none came."""
     if not stops.note("border") or not stops.note("late"):
         if not stops.note("text"):
+            for exchange in stops.exchanges.values():
+                usable(exchange)
             raise Blocked(STATUS, f"{stops.name}: no text came without stop strings", *stops.exchanges)
         raise NotAsked(f"{stops.name}: the model said too little: {stops.note('text')!r:.60}")
     found, blocked = [], []
