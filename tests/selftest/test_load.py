@@ -66,7 +66,7 @@ async def locust(url: str, folder: Path) -> tuple[int, dict[str, int], str]:
     (port,) = free_ports(1)
     common = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--master-port", str(port), "--loglevel", "WARNING"]
     master = [*common[:5], "--master", "--master-bind-port", str(port), "--expect-workers", "2", "--headless"]
-    load = ["--users", "6", "--spawn-rate", "6", "--run-time", "3s", "--stop-timeout", "5", "--host", url]
+    load = ["--users", "6", "--spawn-rate", "6", "--run-time", "8s", "--stop-timeout", "5", "--host", url]
     files = ["--csv", str(folder / "load"), "--report-dir", str(folder), "--target", "reference"]
     pipe, out = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
     commands = [[*master, *load, *files], *([[*common, "--worker"]] * 2)]
