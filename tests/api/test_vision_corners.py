@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from ernie_conformance.judge.outcome import NotAsked
 from ernie_conformance.judge.rows import row
 from ernie_conformance.judge.rules import naming, sight
 from ernie_conformance.judge.rules import vision as rules
 from ernie_conformance.judge.rules.answers import counts_the_prompt_alike
-from ernie_conformance.judge.rules.conversation import answer_or_blocked
 from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import Answer, Stream
 from ernie_conformance.wire.exchange import Exchange
@@ -51,9 +51,10 @@ def test_a_long_text_beside_a_picture_comes_whole(
 
 @row("VIS-082")
 def test_a_picture_counts_beside_a_tools_result(vis_tool_red: Exchange, vis_tool_none: Exchange, vis_red: Answer) -> None:
+    if vis_tool_none.status != 200:
+        raise NotAsked(f"{vis_tool_none.name}: status {vis_tool_none.status}")
     rules.is_taken(vis_tool_red, vis_red)
-    without = answer_or_blocked(vis_tool_none, "CHAT-010")
-    rules.counts(Answer(vis_tool_red), without, 1, "a picture before a tool's result")
+    rules.counts(Answer(vis_tool_red), Answer(vis_tool_none), 1, "a picture before a tool's result")
 
 
 @row("VIS-083")

@@ -58,7 +58,7 @@ def stand_by_prompt(several: Exchange) -> None:
     for index in reply.numbers:
         said, owed = reply.content_of(index), prompts[index // n]
         if not any(said.startswith(prompt) for prompt in prompts):
-            raise Blocked("COMP-011", f"{reply.name}: choice {index} doesn't begin with its prompt", reply)
+            raise NotAsked(f"{reply.name}: choice {index} begins with no prompt")
         expect(
             said.startswith(owed), f"{reply.name}: choice {index} goes on from {said[:30]!r}, due is {owed[:30]!r}", reply
         )

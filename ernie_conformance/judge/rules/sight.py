@@ -125,6 +125,7 @@ def tells_every_end(basics: Scene, details: Scene, corners: Scene) -> None:
     sees(basics)
     if all(alike(pair) for pair in _pairs(details, "vis")):
         raise Blocked(STRUCTURE, "pictures show no more than their mean colour")
+    _are_taken(corners, "vis-end-")
     ends = {end: [told(corners, f"vis-end-{end}-{c}", "VIS-031") for c in "rBk"] for end in SIDES}
     if all(alike(answers) for answers in ends.values()) and alike([told(basics, "vis-red"), *ends["left"]]):
         raise NotTestable("the model tells no long pictures apart")
@@ -230,9 +231,17 @@ def is_turned_upright(forms: Scene, basics: Scene) -> None:
     expect(len(wrong) < 2, f"{names}: the orientation is ignored; the answers are those about the stored pixels", *wrong)
 
 
+def _are_taken(corners: Scene, stem: str) -> None:
+    """Raises NotAsked where one of these pictures isn't taken, which is for other rows to say."""
+    untaken = [e for name, e in corners.exchanges.items() if name.startswith(stem) and e.status != 200]
+    if untaken:
+        raise NotAsked(f"{untaken[0].name}: status {untaken[0].status}")
+
+
 def is_turned_upright_though_large(corners: Scene, basics: Scene) -> None:
     """The same for pictures that are made smaller. Raises Broken when all are seen as stored."""
     sees(basics)
+    _are_taken(corners, "vis-large-")
     true = told(corners, "vis-large-upright", LARGE_TAKEN)
     seen = {turn: [told(corners, f"vis-large-{kind}-{turn}", LARGE_TAKEN) for kind in ("exif", "stored")] for turn in (6, 8)}
     wrong = [exif for exif, as_stored in seen.values() if looks_wrong(exif, true, as_stored)]
@@ -250,6 +259,8 @@ def keeps_transparent_ground(forms: Scene, basics: Scene, others: Scene | None =
     opaque = [told(forms, f"vis-opaque-{side}") for side in sides]
     if alike(opaque):
         raise NotTestable("the model tells no such shapes apart on white either")
+    if others is not None:
+        _are_taken(others, f"vis-{kind}-")
     shapes = [told(others or forms, f"vis-{kind}-{side}", ALPHA_TAKEN) for side in sides]
     _all_alike([shapes], "a black shape on a transparent ground is lost")
 
