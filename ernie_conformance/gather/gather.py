@@ -164,7 +164,7 @@ async def _converse(
         )
         for phase in phases(chosen, target.batch_invariant):
             notes.update(await _play(stage, phase))
-            if deployment is not None and not deployment.alive():
+            if deployment is not None and not await deployment.lives(in_doubt=ledger.dropped):
                 await deployment.restart(during=phase.name)
                 ledger.renew()
 

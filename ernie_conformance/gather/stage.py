@@ -23,6 +23,7 @@ from ernie_conformance.wire.exchange import ABANDONED, NOT_TRIED, Exchange, Requ
 PATIENCE = 4
 EXAMPLES = 12  # generated requests of each sort, unless --examples says otherwise
 FATAL = ("connect:", "first-byte:", "gap:", "total:", "broken:")
+DROPPED = ("connect:", "broken:")  # what a server that ends does to its clients
 
 
 class Ledger:
@@ -32,6 +33,7 @@ class Ledger:
         self.exchanges: dict[str, Exchange] = {}
         self.unplayed: set[str] = set()  # scenarios whose server was given up before
         self._failures = 0
+        self.dropped = False  # did the latest exchange end as if the server had?
 
     @property
     def given_up(self) -> bool:
@@ -40,12 +42,14 @@ class Ledger:
     def renew(self) -> None:
         """The server was started again."""
         self._failures = 0
+        self.dropped = False
 
     def enter(self, exchange: Exchange) -> Exchange:
         """Keep `exchange` under its name, which must be new."""
         if exchange.name in self.exchanges:
             raise ValueError(f"two exchanges are called {exchange.name!r}")
         self.exchanges[exchange.name] = exchange
+        self.dropped = (exchange.error or "").startswith(DROPPED) and exchange.expects != ABANDONED
         if exchange.error is None:
             self._failures = 0
         elif exchange.expects != ABANDONED and exchange.error.startswith(FATAL):

@@ -22,6 +22,7 @@ from ernie_conformance.targets import Target
 from ernie_conformance.wire.client import Client
 
 RESTARTS = 3
+DOUBT = 0.5  # seconds in which a process that dropped its connections is seen to end
 TRIES = 2  # a free port may be taken between choosing and binding: once more with others
 LOOK_EVERY = 0.2  # seconds between two looks at the sizes of the log files
 TAIL = 40  # log lines kept of a failed start
@@ -69,6 +70,10 @@ class Deployment:
 
     def alive(self) -> bool:
         return self._process is not None and self._process.alive
+
+    async def lives(self, in_doubt: bool) -> bool:
+        """Is the server's process there? `in_doubt`: it dropped a connection, so an end that nobody told yet is waited for."""
+        return not await until(lambda: not self.alive(), DOUBT) if in_doubt else self.alive()
 
     def memory(self) -> int | None:
         """Bytes of memory that the server's processes hold, None when there are none."""

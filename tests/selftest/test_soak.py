@@ -147,7 +147,7 @@ def test_a_sound_server_bears_it(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_leak_of_the_server_itself_is_seen(tmp_path: Path) -> None:
     sound = load_target("reference")
-    command = ["{suite_python}", str(WEARING), "400000", *sound.launch["command"][3:]]
+    command = ["{suite_python}", str(WEARING), "1000000", *sound.launch["command"][3:]]
     evidence = soaked(tmp_path, replace(sound, launch={**sound.launch, "command": command}))
     assert verdicts(evidence)["SOAK-008"] == "FAIL"
 
