@@ -33,7 +33,7 @@ def budget_of(chosen: Selection, target: Target) -> Budget:
     """The budget of a selection."""
     followed = sum(ask.disruptive or ask.last for ask in chosen.asks)  # each by a good request
     costs = [cost(one, target.slots) for one in chosen.all]
-    seconds = sum(_seconds(phase, target) for phase in phases(chosen, target.batch_invariant))
+    seconds = sum(_seconds(phase, target) for phase in phases(chosen, target))
     return Budget(sum(n for n, _ in costs) + followed, sum(tokens for _, tokens in costs) + 4 * followed, round(seconds, 1))
 
 

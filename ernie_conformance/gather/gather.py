@@ -162,7 +162,7 @@ async def _converse(
             minutes=orders.minutes,
             memory=deployment.memory if deployment else lambda: None,
         )
-        for phase in phases(chosen, target.batch_invariant):
+        for phase in phases(chosen, target):
             notes.update(await _play(stage, phase))
             if deployment is not None and not await deployment.lives(in_doubt=ledger.dropped):
                 await deployment.restart(during=phase.name)

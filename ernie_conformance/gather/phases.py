@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from ernie_conformance.gather.ask import Ask, Scenario, chat
 from ernie_conformance.gather.catalogue import Selection
+from ernie_conformance.targets import Target
 
 ALIVE = chat("alive", "1+1=?", max_tokens=4)  # a good request: is the server still there?
 
@@ -30,26 +31,28 @@ class Phase:
         return not self.asks and len(self.scenarios) == 1
 
 
-def phases(chosen: Selection, batch_invariant: bool) -> Iterator[Phase]:
+def phases(chosen: Selection, target: Target) -> Iterator[Phase]:
     """Thinking on and off are never mixed; what must be alone comes before the crowd, what may spoil or disturb comes last.
 
-    What is alone only for its wording joins the crowd of a target whose answers don't depend on the batch.
+    Where there is no thinking it is all one. What is alone only for its wording joins the crowd of a target whose answers
+    don't depend on the batch.
     """
-    return (phase for phase in _phases(chosen, batch_invariant) if phase.asks or phase.scenarios)
+    return (phase for phase in _phases(chosen, target) if phase.asks or phase.scenarios)
 
 
-def _phases(chosen: Selection, batch_invariant: bool) -> Iterator[Phase]:
-    def asks(thinks: bool, alone: bool) -> list[Ask]:
-        return [a for a in chosen.asks if not (a.disruptive or a.last) and a.alone == alone and a.thinks == thinks]
+def _phases(chosen: Selection, target: Target) -> Iterator[Phase]:
+    def asks(modes: Collection[bool], alone: bool) -> list[Ask]:
+        return [a for a in chosen.asks if not (a.disruptive or a.last) and a.alone == alone and a.thinks in modes]
 
-    def scenes(thinks: bool, alone: bool) -> list[Scenario]:
-        calm = [s for s in chosen.scenarios if not (s.disruptive or s.last) and s.thinks == thinks]
-        return [s for s in calm if (s.alone and not (s.wording and batch_invariant)) == alone]
+    def scenes(modes: Collection[bool], alone: bool) -> list[Scenario]:
+        calm = [s for s in chosen.scenarios if not (s.disruptive or s.last) and s.thinks in modes]
+        return [s for s in calm if (s.alone and not (s.wording and target.batch_invariant)) == alone]
 
-    for thinks, label in ((False, "thinking off"), (True, "thinking on")):
-        yield Phase(f"{label}, alone", asks(thinks, True), alone=True)
-        yield Phase(f"{label}, side by side", asks(thinks, False), scenes(thinks, False))
-        for scenario in scenes(thinks, True):
+    apart = {"thinking off, ": (False,), "thinking on, ": (True,)}
+    for label, modes in (apart if "reasoning" in target.capabilities else {"": (False, True)}).items():
+        yield Phase(f"{label}alone", asks(modes, True), alone=True)
+        yield Phase(f"{label}side by side", asks(modes, False), scenes(modes, False))
+        for scenario in scenes(modes, True):
             yield Phase(f"scenario {scenario.name}", scenarios=[scenario])
     for scenario in (s for s in chosen.scenarios if s.last and not s.disruptive):
         yield Phase(f"last: {scenario.name}", scenarios=[scenario])
