@@ -16,6 +16,7 @@ from ernie_conformance.wire.evidence import Evidence
 from ernie_conformance.wire.exchange import Exchange
 
 GREEN = {verdicts.PASS, verdicts.NOT_TESTABLE, verdicts.NOT_ASKED}
+Change = tuple[Exchange, Exchange]  # before and after
 RED = {verdicts.FAIL, verdicts.WARN, verdicts.INCONCLUSIVE, verdicts.ERROR}
 
 
@@ -89,26 +90,39 @@ class Golden:
         """Judge the same run as the fault leaves it. Tests whose exchanges it doesn't touch keep their ruling."""
         evidence = apply(fault, self.evidence)
         names = touched(self.evidence, evidence)
-        changed = [(self.evidence.exchanges[name], evidence.exchanges[name]) for name in names]
-        rulings = [
-            rule(case, evidence, self.terms) if _concerned(case, changed) else ruling
-            for case, ruling in zip(self.cases, self.rulings, strict=True)
-        ]
+        changes = [(self.evidence.exchanges[name], evidence.exchanges[name]) for name in names]
+        judged = zip(self.cases, self.rulings, strict=True)
+        rulings = [self._ruled(case, before, evidence, changes) for case, before in judged]
         return score(fault, rulings, silent=not names)
 
+    def _ruled(self, case: Case, before: Ruling, evidence: Evidence, changes: Sequence[Change]) -> Ruling:
+        """What a test says of the changed run, `before` what it said of the good one: put again as little as need be."""
+        if _concerned(case, changes):
+            return rule(case, evidence, self.terms)
+        every = signature_of(case.check).every
+        belongs = TRAFFIC[every].belongs if every else lambda _: False
+        if not any(belongs(exchange) for change in changes for exchange in change):
+            return before
+        # Each exchange is judged by itself, so those that didn't change are what they were: good, where all were.
+        members = [after.name for _, after in changes if belongs(after)]
+        others = before.asked - sum(belongs(was) for was, _ in changes)
+        if before.verdict != verdicts.PASS or not members or others <= 0:
+            return rule(case, evidence, self.terms)
+        ruling = rule(case, evidence, self.terms, members)
+        return before if ruling.verdict in {*GREEN, verdicts.BLOCKED} else ruling
 
-def _concerned(case: Case, changed: list[tuple[Exchange, Exchange]]) -> bool:
-    """May a test come to another end when these exchanges (before, after) change?"""
-    signature = signature_of(case.check)
-    for name, wanted in signature.names.items():
-        kind = WHOLE.get(name, name)
+
+def _concerned(case: Case, changes: Sequence[Change]) -> bool:
+    """May anything but the exchanges that it is put to one by one be other for a test?"""
+    names = {before.name for before, _ in changes}
+    scenarios = {before.notes.get("scenario") for before, _ in changes}
+    for name, wanted in signature_of(case.check).names.items():
         asked = case.bound.get(name, name).replace("_", "-")
-        for pair in changed:
-            if name == "evidence":
+        if name == "evidence" and changes:
+            return True
+        if name in WHOLE:
+            if any(TRAFFIC[WHOLE[name]].belongs(exchange) for change in changes for exchange in change):
                 return True
-            if kind in TRAFFIC:
-                if any(TRAFFIC[kind].belongs(exchange) for exchange in pair):
-                    return True
-            elif asked == (pair[0].notes.get("scenario") if wanted is Scene else pair[0].name):
-                return True
+        elif name not in TRAFFIC and asked in (scenarios if wanted is Scene else names):
+            return True
     return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -71,8 +71,11 @@ def cases_of(check: Any, test: str) -> Iterator[Case]:
         yield Case(rows[name], check, f"{test}[{value}]", {parameter: value})
 
 
-def rule(case: Case, evidence: Evidence, terms: Terms) -> Ruling:
-    """Put one test to the evidence. Never raises: a defect of the test itself is an ERROR ruling."""
+def rule(case: Case, evidence: Evidence, terms: Terms, among: Collection[str] | None = None) -> Ruling:
+    """Put one test to the evidence. Never raises: a defect of the test itself is an ERROR ruling.
+
+    `among`: the exchanges that a test of every one of a kind is put to; None for all.
+    """
     row, target = case.row, terms.target
     missing = [need for need in row.needs if need not in target.capabilities]
     if missing:
@@ -82,7 +85,7 @@ def rule(case: Case, evidence: Evidence, terms: Terms) -> Ruling:
     endings: list[Outcome] = []
     asked = 0
     try:
-        for arguments in calls(case.check, Subjects(evidence, target), case.bound):
+        for arguments in calls(case.check, Subjects(evidence, target, among), case.bound):
             try:
                 case.check(**arguments)
                 asked += 1
@@ -113,17 +116,17 @@ def _reached(outcome: Outcome, row: Row, evidence: Evidence) -> Outcome:
 
 def _ruling(case: Case, endings: list[Outcome], asked: int, terms: Terms) -> Ruling:
     row = case.row
-    found = {
-        kind: tuple(_finding(row, e, terms) for e in endings if isinstance(e, kind))
-        for kind in (Broken, Warned, Inconclusive, Blocked, NotTestable, NotAsked)
-    }
-    if broken := found[Broken]:
+
+    def found(kind: type[Outcome]) -> tuple[Finding, ...]:
+        return tuple(_finding(row, ending, terms) for ending in endings if isinstance(ending, kind))
+
+    if broken := found(Broken):
         open_ones = tuple(f for f in broken if not f.waived)
         verdict = _red(row, terms.profile) if open_ones else verdicts.WAIVED
         return Ruling(row, case.test, verdict, open_ones + tuple(f for f in broken if f.waived), asked)
-    if found[Inconclusive]:
-        return Ruling(row, case.test, verdicts.INCONCLUSIVE, found[Inconclusive], asked)
-    if warned := found[Warned]:
+    if unclear := found(Inconclusive):
+        return Ruling(row, case.test, verdicts.INCONCLUSIVE, unclear, asked)
+    if warned := found(Warned):
         verdict = verdicts.WAIVED if all(f.waived for f in warned) else verdicts.WARN
         return Ruling(row, case.test, verdict, warned, asked)
     if asked:  # what blocked it for some exchanges is another row's red; it was exercised by the others
@@ -133,9 +136,9 @@ def _ruling(case: Case, endings: list[Outcome], asked: int, terms: Terms) -> Rul
         (NotTestable, verdicts.NOT_TESTABLE),
         (NotAsked, verdicts.NOT_ASKED),
     ):
-        if found[kind]:
-            verdict = verdicts.WAIVED if all(f.waived for f in found[kind]) else verdict
-            return Ruling(row, case.test, verdict, found[kind], asked)
+        if put_off := found(kind):
+            verdict = verdicts.WAIVED if all(f.waived for f in put_off) else verdict
+            return Ruling(row, case.test, verdict, put_off, asked)
     raise AssertionError(f"{case.test} ended without a ruling")
 
 

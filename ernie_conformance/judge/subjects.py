@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from ernie_conformance.judge.outcome import Blocked, Inconclusive, NotAsked, NotTestable, Outcome
-from ernie_conformance.judge.views import Answer, EventStream, Reply, Stream, view
+from ernie_conformance.judge.views import Answer, EventStream, Reply, Stream, seen_as, view
 from ernie_conformance.targets import Target
 from ernie_conformance.wire.evidence import CUT, Evidence
 from ernie_conformance.wire.exchange import ABANDONED, ANSWER, ANY, REFUSAL, Exchange
@@ -117,25 +117,23 @@ def _absent(what: str, reason: str) -> Outcome:
     return NotAsked(reason or what)
 
 
-def seen_as(exchange: Exchange, look: Callable[[Exchange], Any]) -> Any:
-    """`exchange` under a view, made once for all tests that ask for it. Raises the same Blocked again."""
-    if look not in exchange.memo:
-        try:
-            exchange.memo[look] = look(exchange)
-        except Blocked as outcome:
-            exchange.memo[look] = outcome
-    seen = exchange.memo[look]
-    if isinstance(seen, Blocked):
-        raise seen.with_traceback(None)
-    return seen
-
-
 @dataclass(frozen=True)
 class Subjects:
-    """Gives tests what they ask for, out of one run's evidence."""
+    """Gives tests what they ask for, out of one run's evidence.
+
+    `among`: the exchanges for which a test that is put to every one of a kind is put; None for all.
+    """
 
     evidence: Evidence
     target: Target
+    among: Collection[str] | None = None
+
+    def each(self, kind: str) -> list[Any]:
+        """The usable views of a kind among those that count. Raises as `all_of` does."""
+        if self.among is None:
+            return self.all_of(kind)
+        exchanges = self.evidence.exchanges
+        return replace(self, evidence=self.evidence.replaced(exchanges[name] for name in self.among)).all_of(kind)
 
     def all_of(self, kind: str) -> list[Any]:
         """Every usable view of a kind. Raises Blocked when none is usable, NotAsked when none was made."""
@@ -159,8 +157,7 @@ class Subjects:
             if name in self.evidence.notes:
                 if defect := self.evidence.notes[name].get("defect"):
                     raise RuntimeError(f"scenario {name}: {defect}")
-                made = {n: e for n, e in self.evidence.exchanges.items() if e.notes.get("scenario") == name}
-                return Scene(name, self.evidence.notes[name], made)
+                return Scene(name, self.evidence.notes[name], self.evidence.made_by.get(name, {}))
         elif name in self.evidence.exchanges:
             exchange = self.evidence.exchanges[name]
             return seen_as(exchange, VIEWS[wanted])
@@ -213,7 +210,7 @@ def calls(check: Callable[..., None], subjects: Subjects, bound: dict[str, str])
     if signature.every is None:
         yield fixed
         return
-    for item in subjects.all_of(signature.every):
+    for item in subjects.each(signature.every):
         yield fixed | {signature.every: item}
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 
 from ernie_conformance.judge.outcome import Blocked
 from ernie_conformance.wire import sse
 from ernie_conformance.wire.exchange import Exchange, NotJson, strict_json
 
+View = TypeVar("View")
 # The rows that own an unusable exchange.
 TRANSPORT, STATUS, JSON_BODY, EVENT_STREAM, PAYLOAD = "WIRE-001", "WIRE-002", "WIRE-003", "SSE-001", "SSE-003"
 STREAM_ERROR, STREAM_INDEX, ERROR_WITH_200 = "STREAM-003", "STREAM-009", "ERR-003"
@@ -280,7 +281,7 @@ class Stream(Reply):
 
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
-        self.events = EventStream(exchange)
+        self.events = seen_as(exchange, EventStream)
         self._texts: dict[tuple[int, str], str] = {}
         self.chunks = list(self._chunks())
         if not self.chunks:
@@ -351,6 +352,11 @@ class Stream(Reply):
         """The last usage that came, None when none did."""
         return next((c.data["usage"] for c in reversed(self.chunks) if c.data.get("usage") is not None), None)
 
+    @cached_property
+    def tool_calls(self) -> list[Any]:
+        """What stands as tool_calls in the deltas of the first choice that have any."""
+        return [calls for piece in self.pieces_of(0) if (calls := piece.delta.get("tool_calls"))]
+
     @property
     def text_pieces(self) -> list[Piece]:
         """The deltas that carry text in either channel."""
@@ -359,4 +365,17 @@ class Stream(Reply):
 
 def view(exchange: Exchange) -> Answer | Stream:
     """The exchange as what its request asked for. Raises Blocked."""
-    return Stream(exchange) if exchange.wants_stream else Answer(exchange)
+    return seen_as(exchange, Stream) if exchange.wants_stream else seen_as(exchange, Answer)
+
+
+def seen_as(exchange: Exchange, look: Callable[[Exchange], View]) -> View:
+    """`exchange` under a view, made once for all that ask for it. Raises the same Blocked again."""
+    if look not in exchange.memo:
+        try:
+            exchange.memo[look] = look(exchange)
+        except Blocked as outcome:
+            exchange.memo[look] = outcome
+    seen = exchange.memo[look]
+    if isinstance(seen, Blocked):
+        raise seen.with_traceback(None)
+    return seen  # type: ignore[no-any-return]  # the memo holds what each look made

@@ -72,7 +72,7 @@ class Deployment:
         return self._process is not None and self._process.alive
 
     async def lives(self, in_doubt: bool) -> bool:
-        """Is the server's process there? `in_doubt`: it dropped a connection, so an end that nobody told yet is waited for."""
+        """Is the server's process there? `in_doubt`: it dropped a connection, so its end may be about to be told."""
         return not await until(lambda: not self.alive(), DOUBT) if in_doubt else self.alive()
 
     def memory(self) -> int | None:

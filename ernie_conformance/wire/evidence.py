@@ -11,6 +11,7 @@ import base64
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,15 @@ class Evidence:
     def given_up(self) -> bool:
         """Did the server stop answering, so that the run asked no more?"""
         return any(exchange.error == NOT_TRIED for exchange in self.exchanges.values())
+
+    @cached_property
+    def made_by(self) -> dict[str, dict[str, Exchange]]:
+        """The exchanges of each scenario, by their own names."""
+        found: dict[str, dict[str, Exchange]] = {}
+        for name, exchange in self.exchanges.items():
+            if scenario := exchange.notes.get("scenario"):
+                found.setdefault(scenario, {})[name] = exchange
+        return found
 
     def replaced(self, exchanges: Iterable[Exchange]) -> Evidence:
         """The same run with other exchanges, for asking what a judge would say of a changed answer."""

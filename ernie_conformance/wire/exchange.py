@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from functools import cached_property
-from sys import intern
 from typing import Any
 
 ANSWER = "answer"  # a legal request: 200 is owed
@@ -24,7 +23,7 @@ def _no_constant(text: str) -> Any:
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = {intern(key): value for key, value in pairs}  # the same dozen names stand in tens of thousands of chunks
+    keys = dict(pairs)
     if len(keys) != len(pairs):
         names = [name for name, _ in pairs]
         raise NotJson(f"key {next(n for n in names if names.count(n) > 1)!r} stands twice in one object")

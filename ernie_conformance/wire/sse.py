@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 DONE = "[DONE]"
 BOM = b"\xef\xbb\xbf"
+LINE = re.compile(rb"([^\r\n]*)(\r\n?|\n)")
 FIELDS = ("data", "event", "id", "retry")
 
 
@@ -65,15 +66,13 @@ class Decoder:
             if len(self._pending) < len(BOM) and BOM.startswith(self._pending):
                 return
             self._skip_byte_order_mark()
-        while (line := self._next_line(final=False)) is not None:
-            self._take(*line)
+        self._take_lines(final=False)
 
     def close(self) -> Decoded:
         """End of the body: an event without its blank line is never dispatched, but reported."""
         if self._at_start:
             self._skip_byte_order_mark()
-        while (line := self._next_line(final=True)) is not None:
-            self._take(*line)
+        self._take_lines(final=True)
         if self._pending:
             self._take(self._pending, self._offset, self._offset + len(self._pending))
         if self._data:
@@ -86,21 +85,16 @@ class Decoder:
             self._pending = self._pending[len(BOM) :]
             self._offset += len(BOM)
 
-    def _next_line(self, final: bool) -> tuple[bytes, int, int] | None:
-        ends = [at for at in (self._pending.find(b"\n"), self._pending.find(b"\r")) if at >= 0]
-        if not ends:
-            return None
-        end = min(ends)
-        width = 1
-        if self._pending[end : end + 1] == b"\r":
-            if end + 1 == len(self._pending) and not final:
-                return None  # the next byte decides whether this is CR or CRLF
-            if self._pending[end + 1 : end + 2] == b"\n":
-                width = 2
-        line, start = self._pending[:end], self._offset
-        self._pending = self._pending[end + width :]
-        self._offset += end + width
-        return line, start, self._offset
+    def _take_lines(self, final: bool) -> None:
+        """Take every line that has its end."""
+        pending, place = self._pending, 0
+        while line := LINE.match(pending, place):
+            if line[2] == b"\r" and line.end() == len(pending) and not final:
+                break  # the next byte decides whether this is CR or CRLF
+            place = line.end()
+            self._take(line[1], self._offset + line.start(), self._offset + place)
+        self._pending = pending[place:]
+        self._offset += place
 
     def _take(self, line: bytes, start: int, end: int) -> None:
         try:

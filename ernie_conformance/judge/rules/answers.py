@@ -63,9 +63,8 @@ def names_a_model(reply: Reply, evidence: Evidence) -> None:
     """model is the name asked for or one that the server lists. Raises Broken."""
     model, asked = head(reply).get("model"), reply.asked.get("model")
     expect(isinstance(model, str) and model != "", f"{reply.name}: model is {model!r}, not a name", reply)
-    listed = listed_models(evidence)
-    if asked is not None and listed:
-        expect(model == asked or model in listed, f"{reply.name}: asked {asked!r}, got {model!r}, which isn't listed", reply)
+    if asked not in (None, model) and (listed := listed_models(evidence)):
+        expect(model in listed, f"{reply.name}: asked {asked!r}, got {model!r}, which isn't listed", reply)
 
 
 def adds_up(reply: Reply) -> None:

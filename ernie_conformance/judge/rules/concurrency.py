@@ -187,7 +187,8 @@ def queued(queue: Scene) -> list[Exchange]:
 
 def are_answered_or_turned_away(queue: Scene) -> None:
     """What is more than fits gets 200, or 429 or 503. Raises Broken for anything else, silence included."""
-    for exchange in queued(queue):
+    left = [exchange for exchange in made_by(queue, "leave-queued") if exchange.status is not None]
+    for exchange in (*queued(queue), *left):
         said = exchange.error if exchange.status is None else f"status {exchange.status}: {exchange.text[:80]!r}"
         detail = f"{exchange.name}: every slot was taken: {said}; an answer, 429 or 503 is owed"
         expect(exchange.status in (200, *LOAD), detail, exchange)
@@ -220,6 +221,7 @@ def are_turned_away_clearly(queue: Scene) -> None:
 
 # Clients that leave
 
+QUEUE = "CONC-005"  # the row that says what is owed to a request that has to wait
 TELLING = 2.0  # seconds that the ones who left would still need: below, no wait can be told from chance
 PATIENCE = 0.5  # of that time: a slot that is free serves a few tokens at once, one that isn't, after all of it
 
@@ -241,7 +243,7 @@ def slots_are_free(scene: Scene, kind: str) -> None:
     if all(exchange.status in LOAD for exchange in left):
         raise NotAsked(f"{left[0].name}: turned away before it could leave")
     if not any(exchange.status == 200 or exchange.status is None for exchange in left):
-        raise Blocked(STATUS, f"{left[0].name}: status {left[0].status}", left[0])
+        raise Blocked(QUEUE if kind == "queued" else STATUS, f"{left[0].name}: status {left[0].status}", left[0])
     due = MANY / pace_of(pace) - (after.sent_at - max(exchange.sent_at for exchange in left))
     what = f"{len(left)} clients had left; {after.name} after them"
     gone = after.error is not None or after.status != 200

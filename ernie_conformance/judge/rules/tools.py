@@ -54,8 +54,7 @@ def is_demanded(reply: Reply) -> bool:
 def deltas_of(stream: Stream) -> list[tuple[int, dict[str, Any]]]:
     """(index, delta) of every piece of a call. Raises Blocked by the chunk's shape."""
     found = []
-    for piece in stream.pieces_of(0):
-        deltas = piece.delta.get("tool_calls") or []
+    for deltas in stream.tool_calls:
         if not isinstance(deltas, list) or not all(isinstance(d, dict) and type(d.get("index")) is int for d in deltas):
             raise Blocked(stream.shape_owner, f"{stream.name}: a tool call's delta has no index: {deltas!r:.100}", stream)
         found += [(delta["index"], delta) for delta in deltas]
