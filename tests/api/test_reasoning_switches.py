@@ -1,10 +1,12 @@
-"""Thinking on and off, its budget, a cut in its midst, and reasoning in both modes."""
+"""Thinking on and off, its budget, a cut in its midst, a tag in the answer, and reasoning in both modes."""
 
 from __future__ import annotations
 
+from ernie_conformance.gather.asks.tools import TAGGED
 from ernie_conformance.judge.judge import for_each
 from ernie_conformance.judge.rows import row
 from ernie_conformance.judge.rules import reasoning as rules
+from ernie_conformance.judge.rules.documents import is_verbatim
 from ernie_conformance.judge.rules.twins import pair
 from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import Answer, Reply, Stream, view
@@ -87,3 +89,9 @@ def test_the_answer_does_not_repeat_the_reasoning(answer: Answer) -> None:
 @row("REASON-019")
 def test_what_is_asked_without_thinking_gets_none(reply: Reply, plain: Answer) -> None:
     rules.keeps_quiet(reply, plain)
+
+
+@row("REASON-020")
+@for_each(tagged=[ask.name for ask in TAGGED])
+def test_a_quoted_tag_ends_no_thought(tagged: Reply, json_thinking: Reply) -> None:
+    is_verbatim(tagged, json_thinking, owner="JSON-003")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable
+from typing import Any
 
 from ernie_conformance.faults import where
-from ernie_conformance.faults.catalogue.reasoning import CONTENT, REASONING, holders, moved
+from ernie_conformance.faults.catalogue.reasoning import CONTENT, REASONING, holder, holders, moved
 from ernie_conformance.faults.edits import answers, before_finish, chain, errors, instead, refused, replies, streams
 from ernie_conformance.faults.fault import Fault, Response, question, rewrite
 from ernie_conformance.faults.frames import compact, first, has_answer, last, swap
@@ -35,6 +36,12 @@ def as_if_right(request: Request, response: Response) -> Response:
         "usage": usage,
     }
     return instead(200, compact(answer))(request, response)
+
+
+def _split_at_the_last_tag(message: dict[str, Any]) -> None:
+    before, tag, after = (message.get(CONTENT) or "").rpartition("</think>")
+    if message.get(REASONING) and tag:
+        message[REASONING], message[CONTENT] = message[REASONING] + tag + before, after
 
 
 FAULTS: tuple[Fault, ...] = (
@@ -162,6 +169,22 @@ FAULTS: tuple[Fault, ...] = (
         answers(change("choices.*.message.content", text(lambda said: said[:1600]))),
         where=where.lacks(where.either(where.asks("max_tokens"), where.asks("max_completion_tokens"))),
         title="without a limit answers are cut, and called complete",
+        severity="high",
+        shows="no JSON",
+    ),
+    rewrite(
+        "own-cap-of-two-thousand",
+        "JSON-008",
+        answers(change("choices.*.message.content", text(lambda said: said[:2048]))),
+        title="no answer gets longer than 2,048 tokens, and one that is cut is called complete",
+        severity="high",
+        shows="no JSON",
+    ),
+    rewrite(
+        "own-last-tag",
+        "REASON-020",
+        answers(holder(_split_at_the_last_tag)),
+        title="the output is divided at its last </think>, so a quoted one takes the answer before it into the reasoning",
         severity="high",
         shows="no JSON",
     ),

@@ -111,11 +111,6 @@ SHAPED_THINKING = both(
 # What the schema leaves no choice about, any model writes. In one text, what decoders, parsers and templates spoil: a tag
 # that is some tokenizer's end mark, blanks before stops, quotes, backslashes, line ends, a joined emoji, two scripts.
 VERBATIM = 'Say <s>no</s> : `git add .` , then "C:\\new\\t.txt" or \\d+ ?\n  你好 ，👩\u200d🚀 &amp; done'
-LENGTHY = " ".join(
-    f"{number:04d}" for number in range(1000, 1350)
-)  # over 1,024 tokens in any tokenizer, a common default cap
-
-
 NUMBER = 1127834091283746817  # an id as many services give them, beyond what a double holds exactly
 
 
@@ -133,6 +128,14 @@ NOTE = tool("keep_note", "Keeps a note", only(VERBATIM, NUMBER))
 DICTATE = "Write down the note."
 _KEEPING: dict[str, Any] = {"tools": [NOTE], "tool_choice": "required", "needs": NEED}
 DICTATED = both("json-dictated", DICTATE, response_format=dictating(VERBATIM, NUMBER), needs=("json",))
+# An answer that quotes the tag which ends a thought, after one.
+TAGGED = both(
+    "json-tagged", DICTATE, thinking=True, max_tokens=400, needs=("json", "reasoning"),
+    response_format=dictating("First <think>, then </think>, then the answer.", 2),
+)  # fmt: skip
+# Forty characters that make no words, turned round: over 2,048 tokens in any tokenizer, the largest default cap in use.
+_SIGNS = "灯麦七窗北鱼纸春石桥八衣雪竹门九船米秋钟木鼓星茶冬笔云马六布河糖刀夏羊瓦井丝五琴"
+ENDLESS_NOTE = "".join(_SIGNS[turn:] + _SIGNS[:turn] for turn in range(40)) + _SIGNS * 14
 DICTATED_CALLS = both("tool-dictated", DICTATE, max_tokens=240, **_KEEPING)
 CUT_CALLS = both("tool-cut", DICTATE, max_tokens=24, **_KEEPING)
 BAD_FORMATS = {
@@ -172,6 +175,7 @@ ASKS = (
     *DICTATED,
     *DICTATED_CALLS,
     *CUT_CALLS,
-    chat("json-lengthy", DICTATE, response_format=dictating(LENGTHY, 1), needs=("json",)),
+    *TAGGED,
+    chat("json-lengthy", DICTATE, response_format=dictating(ENDLESS_NOTE, 1), needs=("json",)),
     chat("json-text", COLOUR, response_format={"type": "text"}, max_tokens=16, needs=("json",), expects=ANY),
 )

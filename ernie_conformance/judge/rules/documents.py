@@ -56,15 +56,15 @@ def is_shaped(reply: Reply) -> None:
     expect(not wrong, f"{reply.name}: the document breaks its schema: {wrong}; {reply.content[:100]!r}", reply)
 
 
-def is_verbatim(reply: Reply, shaped: Reply) -> None:
+def is_verbatim(reply: Reply, shaped: Reply, owner: str = "JSON-001") -> None:
     """The one document that the schema allows came, letter by letter. Raises Broken with the first difference.
 
-    Blocked when no schema is followed at all, which `shaped` shows; NotAsked when the answer was cut and says so.
+    Blocked by `owner` when no schema is followed at all, which `shaped` shows; NotAsked when the answer was cut and says so.
     """
     try:
         is_shaped(shaped)
     except Broken as breach:
-        raise Blocked("JSON-001", breach.detail, *breach.exchanges) from breach
+        raise Blocked(owner, breach.detail, *breach.exchanges) from breach
     expect_dictated(reply, _document(reply), reply.asked["response_format"]["json_schema"]["schema"])
 
 
