@@ -83,6 +83,7 @@ def test_there_are_thirty_harmless_variations_with_a_reason_each() -> None:
     assert [one.id for one in variations().values() if not one.title] == []
 
 
+@pytest.mark.slow
 def test_every_rewrite_shows_on_recorded_traffic(recorded: list[Evidence]) -> None:
     blind = {f.id for f in REWRITES if not any(touched(evidence, apply(f, evidence)) for evidence in recorded)}
     assert blind <= UNSEEN

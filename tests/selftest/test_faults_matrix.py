@@ -8,18 +8,20 @@ from typing import Any
 import pytest
 
 from ernie_conformance.faults import matrix
+from ernie_conformance.faults.apply import apply
+from ernie_conformance.faults.catalogue import catalogue
 from ernie_conformance.faults.edits import replies, status
 from ernie_conformance.faults.fault import Rewrite
 from ernie_conformance.faults.live import names_for
 from ernie_conformance.faults.objects import put
-from ernie_conformance.faults.score import Golden, Score
+from ernie_conformance.faults.score import Golden, Score, score
 from ernie_conformance.faults.variations import variations
-from ernie_conformance.judge.judge import Case, Terms, suite_cases
+from ernie_conformance.judge.judge import Case, Terms, rule, suite_cases
 from ernie_conformance.judge.outcome import Blocked, expect
 from ernie_conformance.judge.rows import Row
 from ernie_conformance.judge.views import Answer
 from ernie_conformance.paths import FIXTURES
-from ernie_conformance.targets import Target
+from ernie_conformance.targets import Target, load_target
 from ernie_conformance.wire.evidence import Evidence, read_evidence
 from ernie_conformance.wire.exchange import Exchange
 
@@ -126,6 +128,17 @@ def test_untouched_tests_keep_their_ruling() -> None:
     assert asked == ["chat"]
     golden.broken_by(Rewrite("own-test", "", edit=replies(put("id", "same"))))
     assert asked == ["chat", "chat"]
+
+
+@pytest.mark.slow
+def test_judging_only_what_changed_is_judging_all(golden: Evidence) -> None:
+    terms, cases = Terms(load_target("reference")), suite_cases("api")
+    judged = Golden.judged(golden, terms, cases)
+    for id in ("own-usage-constant", "sse-done-missing", "own-image-jpeg-refused", "own-status-403", "own-cors-no-headers"):
+        fault = catalogue()[id]
+        assert isinstance(fault, Rewrite)
+        broken = apply(fault, golden)
+        assert judged.broken_by(fault) == score(fault, [rule(case, broken, terms) for case in cases]), id
 
 
 def test_the_tables_tell_the_row_of_what_is_killed_and_nothing_of_the_run() -> None:
