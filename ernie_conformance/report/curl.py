@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 from ernie_conformance.wire.evidence import Evidence
 from ernie_conformance.wire.exchange import Exchange
 
 KEY = '"Authorization: Bearer $API_KEY"'  # in double quotes: the shell puts the key in
+FROM = "<"
 SHORT = 400  # bytes of a body that are still readable on a command line
 
 
@@ -21,8 +23,9 @@ def repeat_line(exchange: Exchange, evidence: Evidence, base_url: str, report_di
 
 
 def curl_line(exchange: Exchange, base_url: str, report_dir: str = "report", keyed: bool = False) -> str:
-    """A curl command that sends the same request; a long body is read from the report folder.
+    """A curl command that sends the same request; a long body is read from the folder `requests` in `report_dir`.
 
+    It is read through the shell, which says when the file isn't there; curl would send an empty body instead.
     No key is ever shown: with `keyed`, it is read from the variable API_KEY of whoever repeats it.
     """
     request = exchange.request
@@ -39,16 +42,17 @@ def curl_line(exchange: Exchange, base_url: str, report_dir: str = "report", key
     if keyed and not any(name.lower() == "authorization" for name, _ in request.headers):
         words += ["-H", KEY]
     if request.body is not None:
-        words += ["--data-binary", _body(exchange, report_dir)]
-    return " ".join(word if word == KEY or word.startswith("$BASE_URL") else shlex.quote(word) for word in words)
+        words += ["--data-binary", *_body(exchange, report_dir)]
+    bare = (KEY, FROM)
+    return " ".join(word if word in bare or word.startswith("$BASE_URL") else shlex.quote(word) for word in words)
 
 
-def _body(exchange: Exchange, report_dir: str) -> str:
+def _body(exchange: Exchange, report_dir: str) -> list[str]:
     body = exchange.request.body or b""
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         text = ""
     if text and len(body) <= SHORT and text.isprintable() and not text.startswith("@"):
-        return text
-    return f"@{report_dir}/requests/{exchange.name.replace('/', '_')}.json"
+        return [text]
+    return ["@-", FROM, (Path(report_dir) / "requests" / f"{exchange.name.replace('/', '_')}.json").as_posix()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime
 import hashlib
+import shlex
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -37,7 +38,7 @@ SHOWN_EACH = 2  # exchanges shown of one row; the others are named
 
 def write_page(folder: Path, verdict: Mapping[str, Any], evidence: Evidence, lang: str) -> Path:
     """Make the page, write it into the report folder in one move, and return its path."""
-    return keep_page(folder, page(verdict, evidence, lang, folder.name))
+    return keep_page(folder, page(verdict, evidence, lang))
 
 
 def keep_page(folder: Path, text: str) -> Path:
@@ -53,15 +54,16 @@ def forget_page(folder: Path) -> None:
         (folder / NAME).unlink()
 
 
-def page(verdict: Mapping[str, Any], evidence: Evidence, lang: str, folder: str = "report") -> str:
-    """The page of one run, in both languages, `lang` first. `folder` is where its curl lines find request bodies."""
+def page(verdict: Mapping[str, Any], evidence: Evidence, lang: str) -> str:
+    """The page of one run, in both languages, `lang` first. Its curl lines find request bodies beside it."""
     rows = verdict["rows"]
     text: str = template("report.html.j2").render(
         verdict=verdict,
         lang=lang,
         **embedded(),
         started=_moment(verdict["started"]),
-        cards=list(_cards(rows, evidence, verdict["target"]["base_url"], folder)),
+        cards=list(_cards(rows, evidence, verdict["target"]["base_url"])),
+        again=_again(verdict["target"]),
         blocked=_grouped(rows, (verdicts.BLOCKED,), "blocked_by"),
         left_out=_grouped(rows, LEFT_OUT, "detail"),
         areas=_areas(rows),
@@ -78,7 +80,6 @@ def page(verdict: Mapping[str, Any], evidence: Evidence, lang: str, folder: str 
         summaries=summaries(evidence),
         waivers=[(waiver, _days_left(waiver)) for waiver in verdict["waivers"]],
         red=RED,
-        folder=folder,
     )
     return text
 
@@ -115,6 +116,7 @@ def template(name: str) -> Any:
         loader=FileSystemLoader(PAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["class"] = lambda verdict: "v-" + verdict.lower().replace(" ", "-")
+    environment.filters["shell"] = shlex.quote
     environment.filters["cut"] = lambda text: printable(text, DETAIL)
     environment.globals["w"] = _both
     environment.globals["said"] = _said
@@ -135,7 +137,7 @@ def _moment(epoch: float | None) -> str:
 
 
 def _cards(
-    rows: list[dict[str, Any]], evidence: Evidence, base_url: str, folder: str
+    rows: list[dict[str, Any]], evidence: Evidence, base_url: str
 ) -> Iterator[tuple[dict[str, Any], list[Shown]]]:
     """Each red row, the worst first, with the exchanges that show it. What another row blocks is told with that row."""
     told = [row for kind in RED if kind != verdicts.BLOCKED for row in rows if row["verdict"] == kind]
@@ -143,7 +145,14 @@ def _cards(
     for row in told:
         names = [name for name in row["exchanges"] if name in evidence.exchanges]
         exchanges = [evidence.exchanges[name] for name in names[:SHOWN_EACH]]
-        yield row, [shown(one, repeat_line(one, evidence, base_url, folder), limit) for one in exchanges]
+        yield row, [shown(one, repeat_line(one, evidence, base_url, "."), limit) for one in exchanges]
+
+
+def _again(target: Mapping[str, Any]) -> str:
+    """How a test is put again to the same target, without its name: "" for one that isn't there any more."""
+    if target["kind"] == "attached":
+        return f"pytest --base-url {shlex.quote(target['base_url'])}"
+    return "" if target["kind"] == "replay" else f"pytest --target {shlex.quote(target['name'])}"
 
 
 def _grouped(rows: list[dict[str, Any]], kinds: tuple[str, ...], key: str) -> dict[tuple[str, str], list[str]]:

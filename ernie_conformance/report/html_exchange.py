@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import escape
 
 from ernie_conformance.judge.verdicts import printable
-from ernie_conformance.wire.exchange import Exchange
+from ernie_conformance.wire.exchange import ABANDONED, Exchange
 
 HEAD_SHARE = 2 / 3  # of what is shown of a long body: its beginning; the rest is its end, where streams go wrong
 GROWTH = 2  # how much longer than its bytes a text may get by being made safe, before more of it is cut
@@ -49,6 +49,8 @@ def shown(exchange: Exchange, curl: str, limit: int) -> Shown:
 
 
 def _outcome(exchange: Exchange) -> str:
+    if exchange.expects == ABANDONED:
+        return f"left on purpose after {exchange.seconds:.2f} s"
     status = f"HTTP {exchange.status}" if exchange.status is not None else "no answer"
     return f"{status}, {exchange.seconds:.2f} s" + (f", {exchange.error}" if exchange.error else "")
 

@@ -162,7 +162,7 @@ class Conformance:
             if self.settings.recorded is not None:
                 red = {name for row in verdict["rows"] for name in row["exchanges"]}
                 run.write_requests(folder / "requests", (e for name, e in evidence.exchanges.items() if name in red))
-            return page(verdict, evidence, lang, folder.name)
+            return page(verdict, evidence, lang)
         except Exception as defect:
             self._page = _no_page(defect)
             return ""

@@ -28,7 +28,7 @@ from ernie_conformance.report.html_pictures import marked
 from ernie_conformance.report.plots import histogram, measures
 from ernie_conformance.tables import read_table
 from ernie_conformance.wire.evidence import Evidence, write_evidence
-from ernie_conformance.wire.exchange import Exchange, Request
+from ernie_conformance.wire.exchange import ABANDONED, Exchange, Request
 
 GATES = ("open", "closed", "partial", "self-check")
 LIMIT = 3_000_000  # bytes of a full gate's page
@@ -80,6 +80,27 @@ def test_a_curl_line_survives_the_shell(body: bytes) -> None:
     line = curl_line(replace(GOOD, request=Request("POST", "/a b?c=d&e", (), body)), "http://h")
     assert shlex.split(line)[-1].encode() == body
     assert shlex.split(line)[3] == "http://h/a b?c=d&e"
+
+
+def test_a_long_body_is_read_by_the_shell_which_says_when_it_is_not_there(tmp_path: Path) -> None:
+    long = replace(GOOD, name="long", request=Request("POST", "/a", (), b"x" * 999))
+    line = curl_line(long, "http://127.0.0.1:9", ".")
+    assert line.endswith("--data-binary @- < requests/long.json")
+    ended = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode, "requests/long.json" in ended.stderr) == (1, True)
+
+
+def test_who_left_on_purpose_is_no_server_that_is_silent() -> None:
+    left = replace(GOOD, status=None, error="first-byte: nothing came for 0.4 s", expects=ABANDONED, seconds=0.41)
+    assert shown(left, "", 999).outcome == "left on purpose after 0.41 s"
+
+
+def test_a_card_says_how_its_row_is_put_again(tmp_path: Path) -> None:
+    verdict = run_of(evidence(BAD), tmp_path)
+    assert "<code>pytest " not in page(verdict, evidence(BAD), "en")  # of a replay there is nothing to ask again
+    verdict["target"] |= {"kind": "attached", "base_url": "http://h:1"}
+    found = page(verdict, evidence(BAD), "en")
+    assert re.search(r"<code>pytest --base-url http://h:1 \S*tests/api/test_[a-z_]+\.py::test_\w+", found)
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])

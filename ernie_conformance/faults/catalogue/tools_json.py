@@ -153,7 +153,7 @@ FAULTS: tuple[Fault, ...] = (
         answers(change("choices.*.message.content", text(lambda said: said.replace(" .", ".").replace(" ,", ",")))),
         title="blanks before stops are tidied away in whole answers, not in streams",
         severity="high",
-        shows="came for",
+        shows=", not ",
     ),
     rewrite(
         "own-end-mark-in-text",

@@ -57,11 +57,13 @@ def stand_by_prompt(several: Exchange) -> None:
     has_a_choice_for_each(reply, n * len(prompts))
     for index in reply.numbers:
         said, owed = reply.content_of(index), prompts[index // n]
-        if not any(said.startswith(prompt) for prompt in prompts):
+        echoed = [number for number, prompt in enumerate(prompts) if said.startswith(prompt)]
+        if not echoed:
             raise NotAsked(f"{reply.name}: choice {index} begins with no prompt")
-        expect(
-            said.startswith(owed), f"{reply.name}: choice {index} goes on from {said[:30]!r}, due is {owed[:30]!r}", reply
+        detail = (
+            f"{reply.name}: choice {index} belongs to prompt {index // n}, and answers prompt {echoed[0]}: {said[:30]!r}"
         )
+        expect(said.startswith(owed), detail, reply)
 
 
 def counts_every_prompt(several: Reply, first: Reply, second: Reply) -> None:

@@ -250,7 +250,10 @@ def slots_are_free(scene: Scene, kind: str) -> None:
     expect(not gone, f"{what}: {after.error or f'status {after.status}'}", after, left[0])
     if due < TELLING:
         raise NotAsked(f"{pace.name}: so fast that they would have been done in {due:.1f} s")
-    detail = f"{what} took {after.seconds:.1f} s; what they had asked for takes {due:.1f} s more: their slots weren't freed"
+    detail = (
+        f"{what} took {after.seconds:.1f} s; a free slot answers a few tokens at once, what they had asked for takes "
+        f"{due:.1f} s more: their slots weren't freed"
+    )
     expect(after.seconds < PATIENCE * due, detail, after, left[0])
 
 

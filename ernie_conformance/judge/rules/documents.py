@@ -80,8 +80,8 @@ def expect_dictated(reply: Reply, came: Any, schema: dict[str, Any]) -> None:
 
 def _expect_text(reply: Reply, came: str, owed: str) -> None:
     at = next((n for n, (a, b) in enumerate(zip(came, owed, strict=False)) if a != b), min(len(came), len(owed)))
-    near = slice(max(0, at - 8), at + 12)
-    expect(came == owed, f"{reply.name}: {came[near]!r} came for {owed[near]!r}", reply)
+    before, then = slice(max(0, at - 12), at), slice(at, at + 12)
+    expect(came == owed, f"{reply.name}: after {owed[before]!r} comes {came[then]!r}, not {owed[then]!r}", reply)
 
 
 def still_thinks(reply: Reply) -> None:

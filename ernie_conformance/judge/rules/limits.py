@@ -175,7 +175,9 @@ def sends_what_it_held_back(stops: Scene) -> None:
             continue
         told += 1
         lost = due[len(reply.content) :]
-        expect(not lost.strip(), f"{reply.name}: {lost!r} is missing at the end; {stops_of(reply)[0]!r} begins so", reply)
+        stop = stops_of(reply)[0]
+        detail = f"{reply.name}: the end {lost!r} never came: it was held back, as the stop string {stop!r} begins so"
+        expect(not lost.strip(), detail, reply)
     if not told:
         raise NotAsked(f"{stops.name}: the model said something else")
 

@@ -155,16 +155,18 @@ def names_pictures_in_order(basics: Scene, several: Scene, kind: str = "pair", h
     sees(basics)
     order: dict[str, list[str]] = {}
     answers: dict[str, Answer] = {}
+    shown: dict[str, str] = {}
     for letter, name in ((c, {"r": "red", "g": "green", "b": "blue"}[c]) for c in hues):
         for pair, owed in ((f"{letter}k", [name, "black"]), (f"k{letter}", ["black", name])):
             answers[pair] = told(several, f"vis-{kind}-{pair}", SEVERAL)
+            shown[pair] = f"{answers[pair].name} (first {owed[0]}, then {owed[1]})"
             found = [c for c in dict.fromkeys(colours(answers[pair].content)) if c in owed]
             order[pair] = found if len(found) < 2 else ["right" if found == owed else "reversed"]
     told_order = [found for found in order.values() if found in (["right"], ["reversed"])]
     if len(told_order) < len(order) - 1:
         raise NotTestable("the model doesn't name the colours of two pictures one after the other")
     reversed_ = [pair for pair, found in order.items() if found == ["reversed"]]
-    names = ", ".join(answers[pair].name for pair in reversed_)
+    names = ", ".join(shown[pair] for pair in reversed_)
     held = len(reversed_) < len(order) - 1
     expect(held, f"of two pictures the second is described first: {names}", *(answers[pair] for pair in reversed_))
 
