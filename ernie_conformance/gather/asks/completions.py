@@ -29,7 +29,7 @@ SEVERAL: dict[str, Any] = {"temperature": 1, "max_tokens": 8, "expects": ANY}
 ASKS = (
     *PAIRS,
     completion("completion-stream-plain", RIVER, max_tokens=8, stream=True),
-    completion("completion-many", [f"{DAYS}{n}、" for n in range(12)], max_tokens=1, **GREEDY),
+    completion("completion-many", [f"{DAYS}{n}、" for n in range(12)], max_tokens=2, **GREEDY),
     completion("completion-days", DAYS, max_tokens=8, **GREEDY),
     completion("completion-river", RIVER, max_tokens=8, **GREEDY),
     completion("completion-2", RIVER, max_tokens=2, **GREEDY),

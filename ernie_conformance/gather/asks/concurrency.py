@@ -138,7 +138,7 @@ async def _crowd_with_pictures(stage: Stage) -> dict[str, Any]:
     return {"codes": [code for code, _ in private]}
 
 
-MANY = 2500  # tokens: seconds of any server's time, so that a slot that isn't freed is felt
+MANY = 1500  # tokens: seconds of any server's time, so that a slot that isn't freed is felt
 PACED = 48  # tokens by which its pace is measured
 LEAVE = 0.5  # seconds after which a client that waits for a whole answer leaves
 
