@@ -100,10 +100,11 @@ def look(data: bytes, where: str) -> Picture:
     try:
         image.load()
         lying = image.getexif().get(_ORIENTATION, 1) in _LYING
-        width, height = reversed(image.size) if lying else image.size
-        return Picture(width, height, _see(_flat(ImageOps.exif_transpose(_handy(image)))))
-    except Exception:
+        upright = ImageOps.exif_transpose(_handy(image))
+    except Exception:  # as above; what our own eyes raise below is no client's mistake
         raise Refused(f"'{where}' is a broken or truncated image.", where) from None
+    width, height = reversed(image.size) if lying else image.size
+    return Picture(width, height, _see(_flat(upright)))
 
 
 def _too_large(where: str) -> Refused:

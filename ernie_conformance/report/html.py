@@ -33,6 +33,7 @@ LEFT_OUT = (verdicts.NOT_TESTABLE, verdicts.NOT_ASKED)
 # Bytes of answers: of one exchange, and of all of them together, so that a page of nothing but red stays small.
 LARGEST, LEAST, ALL_TOGETHER = 6000, 500, 500_000
 DETAIL = 800  # characters of what was seen
+AGAIN = "--report-dir report/again"  # this report stays as it is
 SHOWN_EACH = 2  # exchanges shown of one row; the others are named
 
 
@@ -151,8 +152,8 @@ def _cards(
 def _again(target: Mapping[str, Any]) -> str:
     """How a test is put again to the same target, without its name: "" for one that isn't there any more."""
     if target["kind"] == "attached":
-        return f"pytest --base-url {shlex.quote(target['base_url'])}"
-    return "" if target["kind"] == "replay" else f"pytest --target {shlex.quote(target['name'])}"
+        return f"pytest {AGAIN} --base-url {shlex.quote(target['base_url'])}"
+    return "" if target["kind"] == "replay" else f"pytest {AGAIN} --target {shlex.quote(target['name'])}"
 
 
 def _grouped(rows: list[dict[str, Any]], kinds: tuple[str, ...], key: str) -> dict[tuple[str, str], list[str]]:

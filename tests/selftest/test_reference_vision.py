@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from reference_client import OFF, app_client, ask, body, content, user
 
+from ernie_conformance.reference import vision
 from ernie_conformance.reference.vision import smart_resize
 
 CHAT = "/v1/chat/completions"
@@ -217,3 +218,12 @@ async def test_a_text_server_takes_no_images() -> None:
     response = await app_client(enable_mm=False).post(CHAT, json=body(shows(uri(PNG))))
     assert response.status_code == 400
     assert "--enable-mm" in response.json()["error"]["message"]
+
+
+def test_a_defect_of_the_eyes_themselves_is_no_mistake_of_the_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    def blind(_: Image.Image) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(vision, "_see", blind)
+    with pytest.raises(ZeroDivisionError):
+        vision.look(encoded(red()), "content")

@@ -100,7 +100,8 @@ def test_a_card_says_how_its_row_is_put_again(tmp_path: Path) -> None:
     assert "<code>pytest " not in page(verdict, evidence(BAD), "en")  # of a replay there is nothing to ask again
     verdict["target"] |= {"kind": "attached", "base_url": "http://h:1"}
     found = page(verdict, evidence(BAD), "en")
-    assert re.search(r"<code>pytest --base-url http://h:1 \S*tests/api/test_[a-z_]+\.py::test_\w+", found)
+    again = "<code>pytest --report-dir report/again --base-url http://h:1 "
+    assert re.search(again + r"\S*tests/api/test_[a-z_]+\.py::test_\w+", found)
 
 
 @pytest.mark.parametrize("lang", ["en", "zh"])
