@@ -16,7 +16,7 @@ CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 MODEL = object()  # stands in a body where the target's model name belongs
 JSON_HEADERS = (("Content-Type", "application/json"),)
 
-UNLIMITED = 512  # tokens that we reckon with for a request that sets no limit, or one beyond any answer
+UNLIMITED = 512  # tokens that we reckon with for a usual request that sets no limit, or one beyond any answer
 MOST = 4096
 
 # Both switches that engines read: chat_template_kwargs, and the metadata of FastDeploy 2.0.
@@ -30,7 +30,7 @@ class Ask:
     `needs`: capabilities without which it isn't sent. `alone`: nothing else may run beside it.
     `disruptive`: it may hang or kill a server. `last`: no sound server minds it, but some have died of it, so it is asked
     after everything else. `core`: asked whenever any traffic is.
-    `metrics`: it goes to the metrics address.
+    `metrics`: it goes to the metrics address. `tokens`: what the answer may come to where the request sets no limit.
     """
 
     name: str
@@ -45,6 +45,7 @@ class Ask:
     last: bool = False
     core: bool = False
     metrics: bool = False
+    tokens: int = UNLIMITED
 
     @property
     def thinks(self) -> bool:
@@ -60,9 +61,9 @@ class Ask:
         if not isinstance(self.body, Mapping) or self.expects == REFUSAL or self.method != "POST":
             return 0
         limits = [self.body.get(key) for key in ("max_tokens", "max_completion_tokens")]
-        limit = min((one for one in limits if type(one) is int and one > 0), default=UNLIMITED)
+        limit = min((one for one in limits if type(one) is int and one > 0), default=self.tokens)
         choices = self.body.get("n")
-        return (limit if limit <= MOST else UNLIMITED) * (choices if type(choices) is int and 0 < choices <= MOST else 1)
+        return (limit if limit <= MOST else self.tokens) * (choices if type(choices) is int and 0 < choices <= MOST else 1)
 
     def renamed(self, name: str) -> Ask:
         return replace(self, name=name)

@@ -183,7 +183,8 @@ async def _play(stage: Stage, phase: Phase) -> dict[str, dict[str, Any]]:
         except Exception as defect:  # a scenario records what servers do; what it raises is our own mistake, kept as such
             return {"defect": f"{type(defect).__name__}: {defect}"}
 
-    sent = asyncio.gather(*(crowd.send(ask) for ask in phase.asks))
+    longest_first = sorted(phase.asks, key=lambda ask: -ask.most_tokens)  # free slots are given in this order
+    sent = asyncio.gather(*(crowd.send(ask) for ask in longest_first))
     played = await asyncio.gather(*map(scene, phase.scenarios))
     await sent
     names = [scenario.name for scenario in phase.scenarios]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from ernie_conformance.reference import tokenizer
 
@@ -109,7 +110,8 @@ class Sampler:
         return kept
 
 
-def rank(token: bytes, rivals: Iterable[bytes] = (), most: int = 20) -> Ranked:
+@lru_cache(maxsize=1 << 12)  # the same words are said again and again
+def rank(token: bytes, rivals: tuple[bytes, ...] = (), most: int = 20) -> Ranked:
     """What the model is said to have thought at the place of `token`.
 
     `rivals`: the first tokens of all wordings of a fork, the likeliest first; none where the text was certain.

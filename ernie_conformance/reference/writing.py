@@ -173,10 +173,10 @@ class Writing:
 
     def _tokens(self, nodes: Sequence[Node]) -> Iterator[Ranked]:
         for node in nodes:
-            rivals: list[bytes] = []
+            rivals: tuple[bytes, ...] = ()
             text = node
             if isinstance(node, Fork):
-                rivals = [tokenizer.encode(wording)[0] for wording in node.wordings]
+                rivals = tuple(tokenizer.encode(wording)[0] for wording in node.wordings)
                 text = node.wordings[self._sampler.pick(node)]
             assert isinstance(text, str)
             for number, token in enumerate(tokenizer.encode(text)):

@@ -56,10 +56,12 @@ def answers(seconds: list[float]) -> list[list[Any]]:
         ([5.0] * 20 + [1.0] * 280, None),  # the first requests warmed it up
         ([1.0 + n / 100 for n in range(300)], Broken),
         ([1.0] * 150 + [3.0] * 150, Broken),
+        ([1.0] * 700 + [3.0] * 20000, Broken),  # worn out after a thousand requests, and alike ever after
+        ([5.0] * 150 + [1.0] * 9000, None),
         ([0.001] * 150 + [0.004] * 150, None),  # nobody feels it
         ([1.0] * 30, Inconclusive),
     ],
-    ids=["even", "noise", "neighbour", "cold", "growing", "worn", "tiny", "few"],
+    ids=["even", "noise", "neighbour", "cold", "growing", "worn", "worn-early", "cold-long", "tiny", "few"],
 )
 def test_a_trend_is_told_from_noise(seconds: list[float], ends: type[Outcome] | None) -> None:
     assert end_of(rules.stays_quick, scene(answers=answers(seconds))) is ends

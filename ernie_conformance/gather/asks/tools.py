@@ -176,6 +176,12 @@ ASKS = (
     *DICTATED_CALLS,
     *CUT_CALLS,
     *TAGGED,
-    chat("json-lengthy", DICTATE, response_format=dictating(ENDLESS_NOTE, 1), needs=("json",)),
+    chat(
+        "json-lengthy",
+        DICTATE,
+        response_format=dictating(ENDLESS_NOTE, 1),
+        needs=("json",),
+        tokens=len(ENDLESS_NOTE),
+    ),
     chat("json-text", COLOUR, response_format={"type": "text"}, max_tokens=16, needs=("json",), expects=ANY),
 )
