@@ -54,10 +54,10 @@ def needs_key(fault: Fault) -> bool:
 async def gather_against(
     target: Target, base_url: str, metrics_url: str, names: Collection[str], folder: Path, api_key: str | None = None
 ) -> Evidence:
-    """The evidence of `names` (and of what is always asked) from a server that already runs."""
+    """The evidence of `names` alone from a server that already runs."""
     minutes = SOAK_MINUTES if "soak" in names else 0.0
     attached = replace(target, kind="attached", base_url=base_url, metrics_url=metrics_url)
-    return await gather(attached, names, Orders(folder, api_key=api_key, minutes=minutes))
+    return await gather(attached, names, Orders(folder, core=False, api_key=api_key, minutes=minutes))
 
 
 def names_for(fault: Fault, cases: Sequence[Case]) -> set[str]:

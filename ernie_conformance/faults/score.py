@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from ernie_conformance.faults.apply import apply, touched
 from ernie_conformance.faults.fault import Fault, Rewrite
+from ernie_conformance.gather.catalogue import catalogue
 from ernie_conformance.judge import verdicts
 from ernie_conformance.judge.judge import Case, Terms, rule
 from ernie_conformance.judge.subjects import TRAFFIC, WHOLE, Scene, signature_of
@@ -16,7 +18,7 @@ from ernie_conformance.wire.evidence import Evidence
 from ernie_conformance.wire.exchange import Exchange
 
 GREEN = {verdicts.PASS, verdicts.NOT_TESTABLE, verdicts.NOT_ASKED}
-Change = tuple[Exchange, Exchange]  # before and after
+FEW = 4  # of a crowd's exchanges that are alike
 RED = {verdicts.FAIL, verdicts.WARN, verdicts.INCONCLUSIVE, verdicts.ERROR}
 
 
@@ -69,6 +71,42 @@ def score(fault: Fault, rulings: Sequence[Ruling], *, narrowed: bool = False, si
 
 
 @dataclass(frozen=True)
+class Changes:
+    """The exchanges that a fault made others of, as they were and as they are."""
+
+    pairs: tuple[tuple[Exchange, Exchange], ...]
+
+    @cached_property
+    def names(self) -> set[str]:
+        return {was.name for was, _ in self.pairs}
+
+    @cached_property
+    def scenarios(self) -> set[str]:
+        return {was.notes.get("scenario", "") for was, _ in self.pairs}
+
+    @cached_property
+    def _kinds(self) -> dict[str, tuple[list[str], list[str]]]:
+        """By kind of traffic the names of those that belonged to it, and of those that belong to it now."""
+        return {
+            name: (
+                [was.name for was, _ in self.pairs if kind.belongs(was)],
+                [is_.name for _, is_ in self.pairs if kind.belongs(is_)],
+            )
+            for name, kind in TRAFFIC.items()
+        }
+
+    def before(self, kind: str) -> list[str]:
+        return self._kinds[kind][0]
+
+    def after(self, kind: str) -> list[str]:
+        return self._kinds[kind][1]
+
+    def concern(self, kind: str) -> bool:
+        """Did any change belong to a kind of traffic, or does it now?"""
+        return any(self._kinds[kind])
+
+
+@dataclass(frozen=True)
 class Golden:
     """A good server's evidence with its rulings: what rewriting faults are put to."""
 
@@ -90,39 +128,45 @@ class Golden:
         """Judge the same run as the fault leaves it. Tests whose exchanges it doesn't touch keep their ruling."""
         evidence = apply(fault, self.evidence)
         names = touched(self.evidence, evidence)
-        changes = [(self.evidence.exchanges[name], evidence.exchanges[name]) for name in names]
+        changes = Changes(tuple((self.evidence.exchanges[name], evidence.exchanges[name]) for name in names))
         judged = zip(self.cases, self.rulings, strict=True)
         rulings = [self._ruled(case, before, evidence, changes) for case, before in judged]
         return score(fault, rulings, silent=not names)
 
-    def _ruled(self, case: Case, before: Ruling, evidence: Evidence, changes: Sequence[Change]) -> Ruling:
+    @cached_property
+    def _crowd(self) -> frozenset[str]:
+        """What scenarios send once more for every slot: what a rule says of the first few one by one it says of all."""
+        crowds: dict[tuple[str, str], list[str]] = {}
+        for scenario in (one.name for one in catalogue().scenarios.values() if one.by_slots):
+            for name in self.evidence.made_by.get(scenario, {}):
+                crowds.setdefault((scenario, name.rstrip("0123456789")), []).append(name)
+        return frozenset(name for names in crowds.values() for name in names[FEW:])
+
+    def _ruled(self, case: Case, before: Ruling, evidence: Evidence, changes: Changes) -> Ruling:
         """What a test says of the changed run, `before` what it said of the good one: put again as little as need be."""
         if _concerned(case, changes):
             return rule(case, evidence, self.terms)
         every = signature_of(case.check).every
-        belongs = TRAFFIC[every].belongs if every else lambda _: False
-        if not any(belongs(exchange) for change in changes for exchange in change):
+        if every is None or not changes.concern(every):
             return before
         # Each exchange is judged by itself, so those that didn't change are what they were: good, where all were.
-        members = [after.name for _, after in changes if belongs(after)]
-        others = before.asked - sum(belongs(was) for was, _ in changes)
+        members = [name for name in changes.after(every) if name not in self._crowd]
+        others = before.asked - len(changes.before(every))
         if before.verdict != verdicts.PASS or not members or others <= 0:
             return rule(case, evidence, self.terms)
         ruling = rule(case, evidence, self.terms, members)
         return before if ruling.verdict in {*GREEN, verdicts.BLOCKED} else ruling
 
 
-def _concerned(case: Case, changes: Sequence[Change]) -> bool:
+def _concerned(case: Case, changes: Changes) -> bool:
     """May anything but the exchanges that it is put to one by one be other for a test?"""
-    names = {before.name for before, _ in changes}
-    scenarios = {before.notes.get("scenario") for before, _ in changes}
     for name, wanted in signature_of(case.check).names.items():
         asked = case.bound.get(name, name).replace("_", "-")
-        if name == "evidence" and changes:
+        if name == "evidence" and changes.pairs:
             return True
         if name in WHOLE:
-            if any(TRAFFIC[WHOLE[name]].belongs(exchange) for change in changes for exchange in change):
+            if changes.concern(WHOLE[name]):
                 return True
-        elif name not in TRAFFIC and asked in (scenarios if wanted is Scene else names):
+        elif name not in TRAFFIC and asked in (changes.scenarios if wanted is Scene else changes.names):
             return True
     return False

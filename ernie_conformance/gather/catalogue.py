@@ -67,14 +67,15 @@ class Selection:
         return [*self.asks, *self.scenarios]
 
 
-def select(names: Iterable[str], target: Target, minutes: float = 0) -> Selection:
-    """What of `names` this target is asked. What it doesn't declare, or what may disturb it, is left out with a reason.
+def select(names: Iterable[str], target: Target, minutes: float = 0, *, core: bool = True) -> Selection:
+    """What of `names`, and of the core unless that is False, this target is asked.
 
-    So is what takes minutes, unless they are given.
+    What it doesn't declare, or what may disturb it, is left out with a reason; so is what takes minutes, unless they are
+    given.
     """
     known = catalogue()
     chosen = Selection([], [], {})
-    for name in sorted(set(names) | known.core()):
+    for name in sorted(set(names) | (known.core() if core else set())):
         one: Ask | Scenario = known.asks[name] if name in known.asks else known.scenarios[name]
         missing = [need for need in one.needs if need not in target.capabilities]
         if missing:

@@ -39,6 +39,7 @@ class Orders:
 
     report_dir: Path
     traffic: bool = True
+    core: bool = True  # ask what is asked whenever any traffic is
     server_python: str | None = None
     model_dir: str | None = None
     api_key: str | None = None
@@ -61,7 +62,7 @@ async def gather(target: Target, names: Iterable[str], orders: Orders) -> Eviden
     facts: dict[str, Any] = {"host": host, "started_at": time.time()}
     if not orders.traffic:
         return Evidence({}, facts=facts, target=target_record(target))
-    chosen = select(names, target, orders.minutes)
+    chosen = select(names, target, orders.minutes, core=orders.core)
     budget = budget_of(chosen, target)
     orders.announce(str(budget))
     facts["budget"] = asdict(budget)

@@ -138,7 +138,9 @@ def test_judging_only_what_changed_is_judging_all(golden: Evidence) -> None:
         fault = catalogue()[id]
         assert isinstance(fault, Rewrite)
         broken = apply(fault, golden)
-        assert judged.broken_by(fault) == score(fault, [rule(case, broken, terms) for case in cases]), id
+        found, whole = judged.broken_by(fault), score(fault, [rule(case, broken, terms) for case in cases])
+        # Of a crowd the first few are judged one by one, so the count of what else is alike differs, and nothing more.
+        assert (found.killed, set(found.red), found.blocked) == (whole.killed, set(whole.red), whole.blocked), id
 
 
 def test_the_tables_tell_the_row_of_what_is_killed_and_nothing_of_the_run() -> None:

@@ -11,7 +11,7 @@ FAULTS: tuple[Fault, ...] = (
     behaviour("conc-cross-talk", "CONC-001", acts.confused, where=posted),
     behaviour("conc-queue-drop-silent", "CONC-006", acts.when_full(acts.empty_stream), where=posted, speed="gate"),
     # After hundreds of requests it takes a soak to see it; after a few, the next look at health does.
-    behaviour("conc-hang-after-n", "CONC-013", acts.after(acts.SOON, acts.stall), where=posted),
+    behaviour("conc-hang-after-n", "CONC-013", acts.after(acts.SOON, acts.stall), where=posted, needs=("kept", "neighbour")),
     behaviour("conc-health-blocked", "CONC-011", acts.health_waits, speed="gate"),
     behaviour("conc-no-abort-nonstream", "CONC-009", acts.without_abort, where=where.unstreamed, speed="gate"),
     behaviour("conc-overload-500", "CONC-005", acts.when_full(acts.overloaded), where=posted, speed="gate"),
@@ -101,6 +101,7 @@ FAULTS: tuple[Fault, ...] = (
         "own-health-lies",
         "CONC-013",
         acts.health_lies,
+        needs=("kept", "neighbour"),
         title="health says 200 while nothing is generated",
         severity="critical",
     ),
