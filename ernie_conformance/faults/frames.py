@@ -30,7 +30,8 @@ class Frame:
     @cached_property
     def data(self) -> str | None:
         """Its data lines joined, None for a comment or another block without data."""
-        lines = self.raw.decode("utf-8", errors="replace").splitlines()
+        # Parted as bytes: to text, U+2028 and its kin part lines too.
+        lines = [line.decode("utf-8", errors="replace") for line in self.raw.splitlines()]
         found = [line[5:].removeprefix(" ") for line in lines if line.startswith("data:")]
         return "\n".join(found) if found else None
 

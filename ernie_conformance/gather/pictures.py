@@ -75,7 +75,13 @@ def jpeg(image: Image.Image, **options: Any) -> str:
 
 
 # EXIF orientation to what was done to the picture before it was stored; a viewer does the opposite.
-TURNS = {3: Image.Transpose.ROTATE_180, 6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270}
+TURNS = {
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    8: Image.Transpose.ROTATE_270,
+}
 
 
 def stored(image: Image.Image, orientation: int) -> Image.Image:

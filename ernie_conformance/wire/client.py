@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
+import zlib
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -100,7 +101,7 @@ class Client:
             taken.error = f"connect: no connection within {bounds.connect:g} s"
         except httpx.ConnectError as error:
             taken.error = f"connect: {error}"
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError, zlib.error) as error:
             taken.error = f"broken: {type(error).__name__}: {error}"
         return Exchange(
             name=name,
@@ -139,13 +140,14 @@ class Client:
             taken.status = response.status_code
             taken.headers = tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in response.headers.raw)
             pieces = response.aiter_raw()
+            read = _reader_of(built, response)
             wait, what = bounds.first_byte, "first-byte"
             while True:
                 left = bounds.total - taken.elapsed()
                 piece = await _within(min(wait, left), what if wait <= left else "total", anext(pieces, b""))
                 if not piece:
                     return True
-                taken.pieces.append((taken.elapsed(), piece))
+                taken.pieces += [(taken.elapsed(), text)] if (text := read(piece)) else []
                 wait, what = bounds.gap, "gap"
                 if hang_up is not None and hang_up(b"".join(p for _, p in taken.pieces)):
                     return True
@@ -173,6 +175,14 @@ class _Taken:
     def elapsed(self) -> float:
         """Seconds since sending."""
         return time.perf_counter() - self.started
+
+
+def _reader_of(request: httpx.Request, response: httpx.Response) -> Callable[[bytes], bytes]:
+    """What a client reads of each piece: all of it, or what can be unpacked of it where the request allowed gzip."""
+    allowed = "gzip" in request.headers.get("accept-encoding", "")
+    if not (allowed and response.headers.get("content-encoding", "").lower() == "gzip"):
+        return lambda piece: piece
+    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 16).decompress
 
 
 async def _within(seconds: float, what: str, waiting: Awaitable[T]) -> T:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ernie_conformance.judge.rows import row
 from ernie_conformance.judge.rules import concurrency as rules
 from ernie_conformance.judge.subjects import Scene
+from ernie_conformance.judge.views import Reply
 from ernie_conformance.wire.exchange import Exchange
 
 
@@ -111,6 +112,26 @@ def test_wrong_requests_harm_no_good_one(beside_bad: Scene, plain_stream: Exchan
 @row("CONC-016")
 def test_who_leaves_harms_no_other(neighbour: Scene, plain_stream: Exchange) -> None:
     rules.stays_undisturbed(neighbour, plain_stream)
+
+
+@row("CONC-016")
+def test_who_leaves_takes_no_text_of_others(neighbour: Scene, plain_stream: Exchange, json_schema: Reply) -> None:
+    rules.stays_word_for_word(neighbour, plain_stream, json_schema)
+
+
+@row("CONC-019")
+def test_a_format_is_for_its_own_request(format_left: Scene) -> None:
+    rules.keeps_no_format(format_left)
+
+
+@row("CONC-020")
+def test_two_requests_with_one_id_are_two(one_id: Scene, plain_stream: Exchange) -> None:
+    rules.are_both_answered(one_id, plain_stream)
+
+
+@row("CONC-021")
+def test_who_does_not_read_stops_nobody_else(unread: Scene, plain_stream: Exchange) -> None:
+    rules.go_on_beside(unread, plain_stream)
 
 
 @row("CONC-017")

@@ -144,6 +144,20 @@ def test_a_tool_result_is_in_the_prompt(
     rules.counts(result, short, chat_base_earlier, chat_base, "a tool's result")
 
 
+@row("CHAT-031")
+def test_a_tool_result_in_parts_is_in_the_prompt(
+    chat_tool_parts: Exchange, chat_tool_short: Exchange, chat_base_earlier: Answer, chat_base: Answer
+) -> None:
+    parts = rules.taken_if_any(chat_tool_parts, "text parts of a tool")
+    rules.counts(parts, rules.taken(chat_tool_short, "a tool's result"), chat_base_earlier, chat_base, "a tool's result")
+
+
+@row("CHAT-032")
+@for_each(bare=("chat-replied-empty-calls", "chat-replied-null-calls"))
+def test_a_reply_with_no_calls_keeps_its_text(bare: Exchange, chat_replied: Answer) -> None:
+    rules.costs_no_less(rules.taken_if_any(bare, "replies without calls"), chat_replied, "the reply")
+
+
 @row("CHAT-018")
 @for_each(both=("chat-systems-first", "chat-systems-second"))
 def test_each_of_two_system_messages_is_in_the_prompt(

@@ -7,6 +7,7 @@ from ernie_conformance.judge.judge import for_each
 from ernie_conformance.judge.outcome import expect
 from ernie_conformance.judge.rows import row
 from ernie_conformance.judge.rules import limits as rules
+from ernie_conformance.judge.rules import logprobs
 from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import Answer, Reply, view
 from ernie_conformance.targets import Target
@@ -56,6 +57,12 @@ def test_an_answer_goes_on_until_its_stop_string(stops: Scene) -> None:
 def test_no_part_of_a_stop_string_is_sent(stops: Scene) -> None:
     for answer in rules.stopped(stops):
         answer.sends_no_more()
+
+
+@row("LIMIT-021")
+def test_logprobs_end_where_a_stop_string_cut(stops: Scene) -> None:
+    for answer in rules.stopped(stops):
+        logprobs.end_with_the_text(answer.reply)
 
 
 @row("LIMIT-009")

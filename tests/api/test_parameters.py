@@ -106,6 +106,16 @@ def test_other_seeds_give_other_answers(seeds: Scene) -> None:
     rules.some_differ(answers(seeds), "with four seeds")
 
 
+@row("PARAM-033")
+def test_a_seed_is_for_its_own_request(seed_left: Scene) -> None:
+    rules.some_differ(answers(seed_left, "loose"), "without a seed, each after the same seeded request")
+
+
+@row("PARAM-034")
+def test_choices_of_a_seeded_request_are_no_copies(choices_seeded: Answer) -> None:
+    rules.choices_differ([choices_seeded])
+
+
 @row("PARAM-016")
 def test_penalties_change_a_repetitive_answer(penalties: Scene) -> None:
     made = ("none", "none-again", "high")

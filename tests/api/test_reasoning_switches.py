@@ -78,7 +78,7 @@ def test_the_answer_begins_with_text(thought: Reply) -> None:
 def test_thinking_is_switched_for_each_request(mixed_thinking: Scene) -> None:
     for name, exchange in mixed_thinking.exchanges.items():
         reply = view(exchange)
-        (rules.thinks if name.startswith("mixed-on") else rules.doesnt_think)(reply)
+        (rules.thinks_and_answers if name.startswith("mixed-on") else rules.doesnt_think)(reply)
 
 
 @row("REASON-018")

@@ -121,6 +121,11 @@ def test_text_arrives_while_it_is_made(long_stream: Stream) -> None:
     rules.arrives_piecemeal(long_stream)
 
 
+@row("STREAM-018")
+def test_text_that_is_compressed_arrives_while_it_is_made(long_stream_gzip: Stream, long_stream: Stream) -> None:
+    rules.arrives_piecemeal_too(long_stream_gzip, long_stream)
+
+
 @row("STREAM-013")
 def test_no_character_is_torn(generation: Reply) -> None:
     is_whole(generation)

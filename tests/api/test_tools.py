@@ -151,6 +151,11 @@ def test_dictated_arguments_arrive_as_they_are(dictated: Reply, tool_required: R
     rules.is_verbatim(dictated, tool_required)
 
 
+@row("TOOL-025")
+def test_calls_of_different_answers_are_told_apart(tool_required: Reply, tool_forced: Reply, tool_named: Reply) -> None:
+    rules.are_told_apart([tool_required, tool_forced, tool_named])
+
+
 @row("TOOL-023")
 @for_each(cut=[ask.name for ask in asked.CUT_CALLS])
 def test_half_a_call_says_that_it_was_cut(cut: Reply) -> None:
@@ -198,6 +203,12 @@ def test_unreadable_formats_are_refused(wrong: Exchange, json_schema: Exchange) 
 @for_each(dictated=[ask.name for ask in asked.DICTATED])
 def test_a_dictated_text_arrives_as_it_is(dictated: Reply, json_schema: Reply) -> None:
     documents.is_verbatim(dictated, json_schema)
+
+
+@row("JSON-009")
+@for_each(dictated=[ask.name for ask in asked.DICTATED])
+def test_keys_come_in_the_order_of_the_schema(dictated: Reply) -> None:
+    documents.keeps_the_order(dictated)
 
 
 @row("JSON-008")

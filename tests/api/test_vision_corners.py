@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ernie_conformance.gather.asks import vision_corners as asked
+from ernie_conformance.judge.judge import for_each
 from ernie_conformance.judge.outcome import NotAsked
 from ernie_conformance.judge.rows import row
 from ernie_conformance.judge.rules import naming, sight
@@ -79,6 +81,44 @@ def test_requests_with_unlike_numbers_of_pictures_are_kept_apart(
 @row("VIS-086")
 def test_broken_pictures_use_nothing_up(vision_burst: Scene, vis_red: Answer) -> None:
     rules.still_sees(vision_burst, vis_red)
+
+
+@row("VIS-087")
+@for_each(typed=[ask.name for ask in asked.TYPED])
+def test_a_typed_mark_is_text(typed: Exchange, vis_red: Answer) -> None:
+    rules.is_text(typed, vis_red)
+
+
+@row("VIS-088")
+def test_pictures_that_do_not_fit_are_not_left_out(
+    vis_overflow: Exchange, vis_size_3024x2016: Answer, vis_none: Answer
+) -> None:
+    rules.loses_no_picture(vis_overflow, asked.OVER, vis_size_3024x2016, vis_none)
+
+
+@row("VIS-089")
+def test_a_picture_across_parts_of_a_prompt_is_seen(vision_cut: Scene, vision_basics: Scene, vision_details: Scene) -> None:
+    sight.sees_behind_a_long_text(vision_basics, vision_details, vision_cut)
+
+
+@row("VIS-090")
+def test_refused_and_left_pictures_show_nowhere_else(vision_left: Scene, vision_basics: Scene) -> None:
+    naming.sees_its_own(vision_left, vision_basics)
+
+
+@row("VIS-091")
+def test_pictures_keep_their_place_behind_a_plain_message(vision_basics: Scene, vision_led: Scene) -> None:
+    sight.keeps_turns(vision_basics, vision_led, "vis-led")
+
+
+@row("VIS-092")
+def test_mirrored_orientations_are_applied(vision_forms: Scene, vision_basics: Scene) -> None:
+    sight.is_mirrored_as_stored(vision_forms, vision_basics)
+
+
+@row("VIS-093")
+def test_progressive_jpeg_shows_the_colours_of_png(vision_forms: Scene, vision_basics: Scene) -> None:
+    sight.keeps_colours(vision_forms, vision_basics, "progressive", ("vis-pure-B", "vis-red"))
 
 
 @row("USAGE-006")

@@ -29,6 +29,8 @@ AREAS = (
     "clients",
     "property",
     "corners",
+    "corners_text",
+    "corners_vision",
     "soak",
 )
 

@@ -10,13 +10,15 @@ import random
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ernie_conformance.gather.ask import Ask, Scenario, chat, get, refused, user
+from ernie_conformance.gather.ask import JSON_HEADERS, Ask, Scenario, chat, get, refused, user
 from ernie_conformance.gather.asks.errors import WRONG
 from ernie_conformance.gather.asks.limits import SHORT, STREAMED, UNIT
+from ernie_conformance.gather.asks.tools import DICTATE, NUMBER, QUESTION, SCHEMA, VERBATIM, WEATHER, dictating
 from ernie_conformance.gather.asks.vision import VISION, picture, solid, text
 from ernie_conformance.gather.stage import Stage
 from ernie_conformance.wire.client import Client, HangUp
 from ernie_conformance.wire.exchange import ANY, Exchange
+from ernie_conformance.wire.unread import unread
 
 LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels: no word of any language is spelt so
 STEP = 16  # units: more than two codes of one length differ by in any tokenizer
@@ -162,10 +164,54 @@ async def _departure(stage: Stage, streaming: bool) -> dict[str, Any]:
 
 
 async def _neighbour(stage: Stage) -> dict[str, Any]:
-    """Three streams, two of whose clients leave; the third stays."""
-    staying = asyncio.ensure_future(_bounded(stage, chat("stays", ENDLESS, max_tokens=TOLD, **STREAMED)))
-    leaving = [chat(f"leaves-{n}", ENDLESS, max_tokens=TOLD, **STREAMED) for n in range(2)]
-    await asyncio.gather(staying, *(stage.send(ask, hang_up=_has_text) for ask in leaving))
+    """Three streams; once the third has begun, the clients of the others leave.
+
+    The third is dictated where the target can be held to a schema: then it is known which text is owed.
+    """
+    dictated: dict[str, Any] = (
+        {"response_format": dictating(VERBATIM, NUMBER)} if "json" in stage.target.capabilities else {}
+    )
+    gone = asyncio.Event()
+    leavers = (chat(f"leaves-{n}", ENDLESS, max_tokens=TOLD, **STREAMED) for n in range(2))
+    leaving = await _begin(stage, leavers, hang_up=lambda _: gone.is_set())
+    staying = await _begin(stage, [chat("stays", DICTATE if dictated else ENDLESS, max_tokens=240, **STREAMED, **dictated)])
+    gone.set()
+    await asyncio.gather(*leaving, *staying)
+    return {}
+
+
+async def _format_left(stage: Stage) -> dict[str, Any]:
+    """A plain question; then again, each time right after a document or a call that was cut, or whose client left."""
+    plain: dict[str, Any] = {"temperature": 0, "max_tokens": 12}
+    formed: dict[str, dict[str, Any]] = {"json": {"response_format": SCHEMA}}
+    if "tools" in stage.target.capabilities:
+        formed["call"] = {"tools": [WEATHER], "tool_choice": "required"}
+    await stage.send(chat("format-before", SHORT, **plain))
+    for kind, fields in formed.items():
+        await stage.send(chat(f"format-{kind}-cut", QUESTION, max_tokens=3, expects=ANY, **fields))
+        await stage.send(chat(f"format-after-{kind}-cut", SHORT, **plain))
+        await stage.send(chat(f"format-{kind}-left", QUESTION, max_tokens=TOLD, **STREAMED, **fields), hang_up=_has_text)
+        await _bounded(stage, chat(f"format-after-{kind}-left", SHORT, **plain))
+    return {}
+
+
+async def _one_id(stage: Stage) -> dict[str, Any]:
+    """Two streams at once whose requests bear one id, as retries and proxies make them."""
+    headers = (*JSON_HEADERS, ("X-Request-Id", "conformance-twice"))
+    asks = [chat(f"one-id-{n}", ENDLESS, max_tokens=48, headers=headers, **STREAMED) for n in range(2)]
+    await asyncio.gather(*(_bounded(stage, ask) for ask in asks))
+    return {}
+
+
+BESIDE = 3  # streams one after the other, while somebody doesn't read
+
+
+async def _unread(stage: Stage) -> dict[str, Any]:
+    """Somebody asks for a stream of large chunks and doesn't read it; meanwhile others ask."""
+    large = chat("unread", ENDLESS, max_tokens=400, logprobs=True, top_logprobs=20, **STREAMED)
+    async with unread(stage.client, large.request(stage.target.model)):
+        for number in range(BESIDE):
+            await _bounded(stage, chat(f"beside-unread-{number}", ENDLESS, max_tokens=80, **STREAMED))
     return {}
 
 
@@ -257,6 +303,9 @@ SCENARIOS = (
     Scenario("kept", _kept, alone=False, requests=KEPT, tokens=KEPT * 2),
     Scenario("departing-streams", lambda stage: _departure(stage, True), last=True, **_LEAVING),
     Scenario("departing-clients", lambda stage: _departure(stage, False), last=True, **_LEAVING),
-    Scenario("neighbour", _neighbour, last=True, requests=3, tokens=3 * TOLD),
+    Scenario("neighbour", _neighbour, last=True, requests=3, tokens=2 * TOLD + 240),
+    Scenario("format-left", _format_left, needs=("json",), last=True, requests=9, tokens=5 * 12 + 2 * (3 + TOLD)),
+    Scenario("one-id", _one_id, alone=False, requests=2, tokens=2 * 48),
+    Scenario("unread", _unread, needs=("logprobs",), last=True, requests=BESIDE, tokens=BESIDE * 80 + 400),
     Scenario("vitals", _vitals, needs=("health",), last=True, undaunted=True, requests=TRIES + 1, tokens=TRIES * 2),
 )

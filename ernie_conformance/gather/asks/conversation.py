@@ -156,10 +156,17 @@ def _after_call(name: str, call: dict[str, Any], *results: dict[str, Any], **res
 CALLED = (
     _after_call("chat-tool-result", assistant("", tool_calls=[CALL]), RESULT, expects=ANY),
     _after_call("chat-tool-short", assistant("", tool_calls=[CALL]), {**RESULT, "content": "1"}, expects=ANY),
+    _after_call("chat-tool-parts", assistant("", tool_calls=[CALL]), {**RESULT, "content": texts(EARLIER)}, expects=ANY),
     _after_call("chat-null-with-call", assistant(None, tool_calls=[CALL]), RESULT, expects=ANY),
     _after_call("chat-list-with-call", assistant([], tool_calls=[CALL]), RESULT, expects=ANY),
     _short(
         "chat-no-calls", [*user("One."), assistant("Two.", tool_calls=[]), *user("Three.")], expects=ANY, needs=("tools",)
+    ),
+    *(
+        _short(
+            f"chat-replied-{kind}-calls", [*user(EARLIER), assistant(REPLIED, tool_calls=none), *user(ASKED)], expects=ANY
+        )
+        for kind, none in (("empty", []), ("null", None))
     ),
 )
 

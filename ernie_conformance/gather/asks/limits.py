@@ -90,6 +90,7 @@ async def _stops(stage: Stage) -> dict[str, Any]:
         *both("stop-border", WHY, stop=[border], **base),
         *both("stop-list", WHY, stop=[*decoys, late], **base),
         *both("stop-almost", WHY, stop=[text[-1] + decoys[0]], **base),
+        *(both("stop-ranked", WHY, stop=late, logprobs=True, **base) if "logprobs" in stage.target.capabilities else ()),
         chat("stop-fifth", WHY, stop=[*decoys, "%%%%", late], expects=ANY, **base),
     )
     await one_by_one(stage, asks)
@@ -162,7 +163,7 @@ async def _context(stage: Stage) -> dict[str, Any]:
 
 
 SCENARIOS = (
-    Scenario("stops", _stops, makes=("stop-fifth",), wording=True, requests=11, tokens=11 * LONG),
+    Scenario("stops", _stops, makes=("stop-fifth",), wording=True, requests=13, tokens=13 * LONG),
     Scenario(
         "choices-stop",
         _choices_stop,

@@ -162,6 +162,13 @@ SEEDED = [
     chat(f"seed-{name}", FREELY, seed=seed, **{**FREE, "max_tokens": 100})
     for name, seed in (("7-a", 7), ("7-b", 7), ("7-c", 7), ("8", 8), ("9", 9), ("10", 10))
 ]
+# A generator that a seed has set for everybody gives what comes next the same draws.
+LOOSE = [
+    chat(f"{kind}-{turn}", FREELY, **{**FREE, "max_tokens": 24, **({"seed": 7} if kind == "sown" else {})})
+    for turn in "ab"
+    for kind in ("sown", "loose")
+]
+SEEDED_CHOICES = chat("choices-seeded", FREELY, n=3, seed=7, needs=("several-choices", "seed"), **FREE)
 NARROW = [chat(f"narrow-{number}", FREELY, **{**FREE, "top_p": 0.01}) for number in range(1, 4)]
 # Answers that repeat a comma, a word, and, of prose, its commonest words.
 REPEATING = {
@@ -180,10 +187,17 @@ async def _alone(stage: Stage, asks: list[Ask]) -> dict[str, Any]:
     return await one_by_one(stage, tuple(asks))
 
 
+async def _in_turn(stage: Stage, asks: list[Ask]) -> dict[str, Any]:
+    for ask in asks:
+        await stage.send(ask)
+    return {}
+
+
 SCENARIOS = (
     Scenario("greedy", lambda stage: _alone(stage, AGAIN), wording=True, **cost_of(AGAIN)),
     Scenario("narrow", lambda stage: _alone(stage, NARROW), wording=True, **cost_of(NARROW)),
     Scenario("seeds", lambda stage: _alone(stage, SEEDED), needs=("seed",), wording=True, **cost_of(SEEDED)),
+    Scenario("seed-left", lambda stage: _in_turn(stage, LOOSE), needs=("seed",), **cost_of(LOOSE)),
     Scenario("penalties", lambda stage: _alone(stage, PENALISED), wording=True, **cost_of(PENALISED)),
 )
 ASKS = (
@@ -203,6 +217,7 @@ ASKS = (
     *FREE_ASKS,
     *CHOICES,
     *CHOICES_CUT,
+    SEEDED_CHOICES,
     *LOGPROB_ASKS,
     *BARE_LOGPROBS,
     *BAD_LOGPROBS,

@@ -36,7 +36,8 @@ PAIRS = (
     *both("reason-cut-inside", SUM, max_tokens=16, **ALL_THOUGHT, **GREEDY),
 )
 
-MIXED_ON = [chat(f"mixed-on-{n}", INTRODUCE, thinking=True, max_tokens=100, **STREAMED) for n in range(3)]
+# Long enough for the first thought to end while requests without thinking have come.
+MIXED_ON = [chat(f"mixed-on-{n}", INTRODUCE, thinking=True, max_tokens=100 if n else 400, **STREAMED) for n in range(3)]
 MIXED_OFF = [chat(f"mixed-off-{n}", INTRODUCE, max_tokens=60, **STREAMED) for n in range(3)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ernie_conformance.gather.ask import chat
+from ernie_conformance.gather.ask import JSON_HEADERS, chat
 from ernie_conformance.gather.asks.tools import WEATHER
 
 COUNT = "Please count to 100 in English words, separated by commas. Write nothing else."
@@ -25,5 +25,6 @@ ASKS = (
     ),
     chat("long-stream", COUNT, **STREAMED),
     chat("long-stream-thinking", COUNT, thinking=True, needs=("reasoning",), **STREAMED),
+    chat("long-stream-gzip", COUNT, headers=(*JSON_HEADERS, ("Accept-Encoding", "gzip")), **{**STREAMED, "max_tokens": 120}),
     chat("long-stream-tools", COUNT, tools=[WEATHER], tool_choice="none", needs=("tools",), **STREAMED),
 )

@@ -111,12 +111,18 @@ SHAPED_THINKING = both(
 # What the schema leaves no choice about, any model writes. In one text, what decoders, parsers and templates spoil: a tag
 # that is some tokenizer's end mark, blanks before stops, quotes, backslashes, line ends, a joined emoji, two scripts.
 VERBATIM = 'Say <s>no</s> : `git add .` , then "C:\\new\\t.txt" or \\d+ ?\n  你好 ，👩\u200d🚀 &amp; done'
+# What else gets lost on the way: characters at which some programs part lines, and a zero that stands alone.
+SEPARATED = "10 0 100 0.0 0\u2028one\u2029two\x85three"
 NUMBER = 1127834091283746817  # an id as many services give them, beyond what a double holds exactly
+
+
+FEW = 3
 
 
 def only(text: str, number: int) -> dict[str, Any]:
     """The schema of an object that can't be another."""
-    return closed(text={"type": "string", "enum": [text]}, number={"type": "integer", "enum": [number]})
+    whole = {"type": "integer", "enum": [number]}
+    return closed(text={"type": "string", "enum": [text]}, number=whole, few={"type": "integer", "enum": [FEW]})
 
 
 def dictating(text: str, number: int) -> dict[str, Any]:
@@ -127,7 +133,11 @@ def dictating(text: str, number: int) -> dict[str, Any]:
 NOTE = tool("keep_note", "Keeps a note", only(VERBATIM, NUMBER))
 DICTATE = "Write down the note."
 _KEEPING: dict[str, Any] = {"tools": [NOTE], "tool_choice": "required", "needs": NEED}
-DICTATED = both("json-dictated", DICTATE, response_format=dictating(VERBATIM, NUMBER), needs=("json",))
+DICTATED = tuple(
+    ask
+    for name, said in (("json-dictated", VERBATIM), ("json-separated", SEPARATED))
+    for ask in both(name, DICTATE, response_format=dictating(said, NUMBER), needs=("json",))
+)
 # An answer that quotes the tag which ends a thought, after one.
 TAGGED = both(
     "json-tagged", DICTATE, thinking=True, max_tokens=400, needs=("json", "reasoning"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from ernie_conformance.gather.ask import Ask, Scenario, chat, cost_of, refused, user
@@ -153,6 +154,7 @@ BESIDE = (
 
 _RED, _BLUE = grid("r", SQUARE), grid("B", SQUARE)
 COMMON = {"jpeg": jpeg(_RED), "jpeg-blue": jpeg(_BLUE)}
+COMMON |= {"progressive": jpeg(_RED, progressive=True), "progressive-blue": jpeg(_BLUE, progressive=True)}
 OTHERS = {
     "webp": data_uri(encoded(_RED, "WEBP", lossless=True), "image/webp"),
     "webp-blue": data_uri(encoded(_BLUE, "WEBP", lossless=True), "image/webp"),
@@ -173,13 +175,15 @@ RARE = {
 }
 FORMATS = {**COMMON, **OTHERS, **MODES, **RARE}
 UPRIGHT = grid("r/w/w/b", (168, 56))
+MIRRORED = (4, 5)  # as some cameras store what a mirror shows: upside down, and rows for columns
+TURNED = (3, 6, 8, *MIRRORED)
 CLEAR = {"left": "k..", "middle": ".k.", "right": "..k"}
 FORMS = (
     *(look(f"vis-{name}", url, expects=ANY) for name, url in FORMATS.items()),
     *(look(f"vis-pure-{c}", solid(c)) for c in "BCMY"),
     look("vis-upright", jpeg(UPRIGHT), expects=ANY),
-    *(look(f"vis-exif-{turn}", turned(UPRIGHT, turn), expects=ANY) for turn in (3, 6, 8)),
-    *(look(f"vis-stored-{turn}", jpeg(stored(UPRIGHT, turn)), expects=ANY) for turn in (3, 6, 8)),
+    *(look(f"vis-exif-{turn}", turned(UPRIGHT, turn), expects=ANY) for turn in TURNED),
+    *(look(f"vis-stored-{turn}", jpeg(stored(UPRIGHT, turn)), expects=ANY) for turn in TURNED),
     *(look(f"vis-clear-{side}", png(grid(cells, THIRD)), expects=ANY) for side, cells in CLEAR.items()),
     *(look(f"vis-opaque-{side}", png(grid(cells.replace(".", "w"), THIRD))) for side, cells in CLEAR.items()),
 )
@@ -283,6 +287,17 @@ def _labelled(name: str, letters: str, place: int, label: str) -> Ask:
     )
 
 
+# The same behind a message that is a plain string: some templates go by the first message for the form of all.
+SPOKEN = {"role": "system", "content": "你是一个乐于助人的助手。"}
+
+
+def _led(ask: Ask) -> Ask:
+    assert isinstance(ask.body, Mapping)
+    return replace(
+        ask, name=ask.name.replace("mixed", "led"), body={**ask.body, "messages": [SPOKEN, *ask.body["messages"]]}
+    )
+
+
 def _orders(number: int, letters: str) -> tuple[Ask, ...]:
     name = f"vis-mixed-{number}"
     forms = (("second", 1, "甲"), ("third", 2, "甲"), ("other", 1, "乙"))
@@ -328,4 +343,5 @@ SCENARIOS = (
     _group("vision-several", MULTIPLE),
     _group("vision-forms", FORMS),
     _group("vision-mixed", (ask for number, letters in enumerate(MIXED) for ask in _orders(number, letters))),
+    _group("vision-led", (_led(ask) for number, letters in enumerate(MIXED) for ask in _orders(number, letters))),
 )

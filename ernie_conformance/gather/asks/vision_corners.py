@@ -18,6 +18,9 @@ from ernie_conformance.gather.asks.vision import (
     LONG,
     QUESTION,
     RED,
+    ROOM,
+    SHAPES,
+    SIZES,
     THIRD,
     VISION,
     look,
@@ -28,6 +31,8 @@ from ernie_conformance.gather.asks.vision import (
 from ernie_conformance.gather.asks.vision_scenarios import BRIEF
 from ernie_conformance.gather.pictures import grid, jpeg, png, stored, turned
 from ernie_conformance.gather.stage import Stage
+from ernie_conformance.judge.outcome import Blocked
+from ernie_conformance.judge.views import Answer
 from ernie_conformance.wire.exchange import ANY
 
 # Beyond 1600 pixels, where pictures are made smaller on the way.
@@ -133,6 +138,68 @@ async def _unlike_numbers(stage: Stage) -> dict[str, Any]:
     return {}
 
 
+# How a picture's place is written in some prompt or other. Typed by a user it is text.
+MARKERS = {
+    "tag": "<image>", "pad": "<|image_pad|>", "placeholder": "<|IMAGE_PLACEHOLDER|>", "start": "<|IMAGE_START|>",
+}  # fmt: skip
+TYPED = tuple(
+    look(f"vis-typed-{name}", RED, question=f"{marker}{QUESTION}", expects=ANY, max_tokens=2)
+    for name, marker in MARKERS.items()
+)
+
+LARGE = f"vis-size-{SIZES[-1][0]}x{SIZES[-1][1]}"
+OVER = 6  # large pictures: more than most contexts hold
+OVERFLOW = look("vis-overflow", *(SHAPES[LARGE],) * OVER, expects=ANY, max_tokens=2)
+
+# Across a border at which engines cut long prompts into parts: of 2,048 tokens, 4,096 or 8,192.
+BORDERS = (8192, 4096, 2048)
+BANDS = {c: png(grid(f"w/w/{c}", (504, 168))) for c in "rgb"}  # 324 tokens of ERNIE's
+FIRST, SPAN = 500, 1000  # units by which a unit's price is measured
+
+
+async def _across_a_border(stage: Stage) -> dict[str, Any]:
+    """Pictures that differ at the bottom, behind so much text that the border runs through the middle of them."""
+
+    async def price(name: str, units: int, *shown: str) -> int | None:
+        asked = [text(f"Repeat:{UNIT * units}"), *map(picture, shown), text(QUESTION)]
+        sent = await stage.send(chat(name, user(asked), max_tokens=1, expects=ANY, needs=VISION))
+        try:
+            return Answer(sent).count("prompt_tokens")
+        except Blocked:
+            return None
+
+    short, long = await price("vis-cut-short", FIRST), await price("vis-cut-long", FIRST + SPAN)
+    with_picture = await price("vis-cut-picture", FIRST, BANDS["r"])
+    if short is None or long is None or with_picture is None or long <= short or with_picture <= short:
+        return {"units": 0, "why": "no prices of texts and pictures are told"}
+    border = next((one for one in BORDERS if one + with_picture - short < stage.target.max_model_len - ROOM), 0)
+    if not border:
+        return {"units": 0, "why": "the context is too short"}
+    each = (long - short) / SPAN
+    units = FIRST + round((border - (short + with_picture) / 2) / each)
+    asks = [
+        chat(
+            f"vis-cut-{letter}", user([text(f"Repeat:{UNIT * units}"), picture(url), text(QUESTION)]),
+            temperature=0, max_tokens=ROOM, expects=ANY, needs=VISION,
+        )
+        for letter, url in BANDS.items()
+    ]  # fmt: skip
+    await stage.send_all(asks)
+    return {"units": units, "border": border}
+
+
+async def _after_what_was_left(stage: Stage) -> dict[str, Any]:
+    """A red picture after a request with a black one that was refused; one whose stream was left, and the same again."""
+    body = chat("", user([picture(solid("k")), text(QUESTION)]), max_tokens=4, temperature="hot").body
+    await stage.send(refused("left-refused", body, needs=VISION))
+    await stage.send(look("left-refused-after", RED, max_tokens=BRIEF, expects=ANY))
+    seen = png(grid("r", (140, 140)))  # that no other request shows
+    streamed: dict[str, Any] = {"max_tokens": BRIEF, "expects": ANY}
+    await stage.send(look("left-stream", seen, stream=True, **streamed), hang_up=lambda so_far: b"data:" in so_far)
+    await stage.send(look("left-stream-after", seen, **streamed), hang_up=lambda _: False)
+    return {}
+
+
 BURST = 12  # broken pictures: more than the workers that such a server has for pictures
 
 
@@ -145,11 +212,13 @@ async def _after_broken_ones(stage: Stage) -> dict[str, Any]:
     return {}
 
 
-ASKS = (*MEASURED, *CHOSEN)
+ASKS = (*MEASURED, *CHOSEN, *TYPED, OVERFLOW)
 _PEACE = cost_of((*LARGE_TURNED, *SEE_THROUGH, *LONG_SIDED, *SIZED))
 SCENARIOS = (
     Scenario("vision-corners", _in_peace, VISION, alone=False, **_PEACE),
     Scenario("vision-prefixes", _kept_prefixes, VISION, alone=False, requests=8, tokens=8 * 160),
     Scenario("vision-unlike", _unlike_numbers, VISION, requests=2 * COPIES, tokens=COPIES * (8 + BRIEF)),
+    Scenario("vision-cut", _across_a_border, VISION, alone=False, requests=6, tokens=3 + 3 * ROOM),
+    Scenario("vision-left", _after_what_was_left, VISION, last=True, requests=4, tokens=3 * BRIEF),
     Scenario("vision-burst", _after_broken_ones, VISION, last=True, requests=BURST + 1, tokens=2),
 )

@@ -11,10 +11,12 @@ from typing import Any
 
 from ernie_conformance.gather.asks.concurrency import KEPT, MANY
 from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, NotTestable, Warned, expect
+from ernie_conformance.judge.rules.documents import is_verbatim
 from ernie_conformance.judge.rules.text import channels
+from ernie_conformance.judge.rules.tools import calls_of
 from ernie_conformance.judge.schemas import breach
 from ernie_conformance.judge.subjects import Scene
-from ernie_conformance.judge.views import STATUS, TRANSPORT, Reply, Stream, usable, view
+from ernie_conformance.judge.views import STATUS, TRANSPORT, Answer, Reply, Stream, usable, view
 from ernie_conformance.wire import sse
 from ernie_conformance.wire.exchange import NOT_TRIED, Exchange, NotJson, strict_json
 
@@ -279,6 +281,48 @@ def stays_undisturbed(neighbour: Scene, control: Exchange) -> None:
     staying = neighbour.exchanges["stays"]
     wrong = what_is_wrong(staying, control)
     expect(not wrong, f"stays: two clients beside it left: {wrong}: {staying.text[-80:]!r}", staying)
+
+
+def stays_word_for_word(neighbour: Scene, control: Exchange, shaped: Reply) -> None:
+    """A dictated stream has every character though clients beside it left. Raises Broken; Blocked when it didn't end."""
+    staying = neighbour.exchanges["stays"]
+    if wrong := what_is_wrong(staying, control):
+        raise Blocked("CONC-016", f"stays: {wrong}", staying)
+    reply = Stream(staying)
+    if not reply.asked.get("response_format"):
+        raise NotTestable("not declared: json")
+    is_verbatim(reply, shaped)
+
+
+def keeps_no_format(scene: Scene) -> None:
+    """What follows a document or a call that was cut or left is plain text, as before. Raises Broken."""
+    before = Answer(asked(scene.exchanges["format-before"]))
+    if _is_formed(before):
+        raise NotTestable(f"{before.name}: the model answers a greeting so: {before.content[:40]!r}")
+    for name in [name for name in scene.exchanges if name.startswith("format-after-")]:
+        after = Answer(asked(scene.exchanges[name]))
+        seen = f"{after.content[:60]!r}{' and a call' if calls_of(after) else ''}"
+        expect(not _is_formed(after), f"{name}: the format of the request before it goes on: {seen}", after)
+
+
+def _is_formed(answer: Answer) -> bool:
+    return answer.content.lstrip().startswith("{") or bool(calls_of(answer))
+
+
+def are_both_answered(scene: Scene, control: Exchange) -> None:
+    """Each of two requests with one id is answered to its end, or turned away with a 4xx. Raises Broken."""
+    for exchange in scene.exchanges.values():
+        if exchange.error is None and 400 <= (exchange.status or 0) < 500:
+            continue
+        wrong = what_is_wrong(exchange, control)
+        expect(not wrong, f"{exchange.name}: two requests had one X-Request-Id: {wrong}: {exchange.text[-60:]!r}", exchange)
+
+
+def go_on_beside(scene: Scene, control: Exchange) -> None:
+    """Streams go on while somebody doesn't read another. Raises Broken with what is missing."""
+    for exchange in scene.exchanges.values():
+        wrong = what_is_wrong(exchange, control)
+        expect(not wrong, f"{exchange.name}: while a client didn't read its own stream: {wrong}", exchange)
 
 
 # Long prompts

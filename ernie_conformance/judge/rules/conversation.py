@@ -13,6 +13,7 @@ from ernie_conformance.judge.views import STATUS, TRANSPORT, Answer
 from ernie_conformance.wire.exchange import Exchange
 
 # The same words in another place: a template puts a few tokens around them, and tokens may join at the seams.
+FORM = 4  # tokens that another form of the same message may save
 KEPT = 0.8
 
 
@@ -48,6 +49,13 @@ def counts(more: Answer, less: Answer, joined: Answer, base: Answer, what: str) 
     grown, owed = tokens(more) - tokens(less), tokens(joined) - tokens(base)
     detail = f"{more.name}: {what} adds {grown} tokens to the prompt; joined to the question the same words add {owed}"
     expect(grown >= KEPT * owed and grown > 0, detail, more, less)
+
+
+def costs_no_less(other: Answer, usual: Answer, what: str) -> None:
+    """The prompt of `other` is as long as that of `usual`, but for a few tokens of its form. Raises Broken."""
+    lost = tokens(usual) - tokens(other)
+    detail = f"{other.name}: {what} is lost: {tokens(other)} prompt tokens, {usual.name} has {tokens(usual)}"
+    expect(lost <= FORM, detail, other, usual)
 
 
 def earlier_lost(earlier: Answer, joined: Answer, base: Answer) -> bool:

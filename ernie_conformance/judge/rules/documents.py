@@ -75,13 +75,23 @@ def expect_dictated(reply: Reply, came: Any, schema: dict[str, Any]) -> None:
         value = came.get(name) if isinstance(came, dict) else None
         if isinstance(value, str) and isinstance(owed, str):
             _expect_text(reply, value, owed)
-        expect(value == owed, f"{reply.name}: {name} is {value!r:.80}, not {owed!r:.80}", reply)
+        same = type(value) is type(owed) and value == owed  # 3.0 is no integer to typed clients
+        expect(same, f"{reply.name}: {name} is {value!r:.80}, not {owed!r:.80}", reply)
 
 
 def _expect_text(reply: Reply, came: str, owed: str) -> None:
     at = next((n for n, (a, b) in enumerate(zip(came, owed, strict=False)) if a != b), min(len(came), len(owed)))
     before, then = slice(max(0, at - 12), at), slice(at, at + 12)
     expect(came == owed, f"{reply.name}: after {owed[before]!r} comes {came[then]!r}, not {owed[then]!r}", reply)
+
+
+def keeps_the_order(reply: Reply) -> None:
+    """Keys come in the order in which the schema names them. Raises Broken; Blocked where they aren't the schema's."""
+    named = list(reply.asked["response_format"]["json_schema"]["schema"]["properties"])
+    came = _document(reply)
+    if sorted(came) != sorted(named):
+        raise Blocked("JSON-007", f"{reply.name}: its keys are {sorted(came)}", reply)
+    expect(list(came) == named, f"{reply.name}: the keys come as {', '.join(came)}, not {', '.join(named)}", reply)
 
 
 def still_thinks(reply: Reply) -> None:

@@ -15,7 +15,7 @@ from itertools import permutations
 from typing import TypeVar
 
 from ernie_conformance.judge.outcome import NotTestable, expect
-from ernie_conformance.judge.rules.sight import SEVERAL, alike, sees, told
+from ernie_conformance.judge.rules.sight import AGAIN, SEVERAL, alike, sees, told
 from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import Answer
 
@@ -186,3 +186,17 @@ def keeps_named_colours(forms: Scene, basics: Scene, kinds: Mapping[str, str]) -
         twins = [a for a in others if alike([a, seen])] or [a for a in others if colour(a) == wrong]
         held = wrong == owed or not twins or owed in colours(seen.content)
         expect(held, f"{seen.name}: {owed} is named {wrong}", seen, *twins[:1])
+
+
+def sees_its_own(left: Scene, basics: Scene) -> None:
+    """After a refusal and after a stream that was left, a picture is seen as itself. Raises Broken.
+
+    Judged by colours that the model names, where it names red and black rightly.
+    """
+    sees(basics)
+    right = {"red": told(basics, "vis-red"), "black": told(basics, "vis-black")}
+    if any(colour(answer) != name for name, answer in right.items()):
+        raise NotTestable("the model doesn't name red and black")
+    for name in ("left-refused-after", "left-stream-after"):
+        seen = told(left, name, AGAIN)
+        expect(colour(seen) in ("red", None), f"{name}: red is named {colour(seen)}: {seen.content[:80]!r}", seen)

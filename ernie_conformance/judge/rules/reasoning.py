@@ -23,6 +23,14 @@ def thinks(reply: Reply) -> None:
     expect(bool(reply.reasoning.strip()), f"{reply.name}: no reasoning came, content {reply.content[:40]!r}", reply)
 
 
+def thinks_and_answers(reply: Reply) -> None:
+    """Reasoning came, and an answer after it unless max_tokens cut it. Raises Broken."""
+    thinks(reply)
+    ended = reply.finish_reason == "stop"
+    detail = f"{reply.name}: ended by itself, but nothing came as content; the reasoning ends in {reply.reasoning[-40:]!r}"
+    expect(bool(reply.content.strip()) or not ended, detail, reply)
+
+
 def is_within_budget(short: Reply, free: Reply) -> None:
     """The thought under a budget of a few tokens is at most half as long as the free one, and an answer follows.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ernie_conformance.gather.asks.vision import REPEATED, SIDES, SOLIDS
+from ernie_conformance.gather.asks.vision import MIRRORED, REPEATED, SIDES, SOLIDS
 from ernie_conformance.gather.asks.vision_corners import PREFIXES
 from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, NotTestable, expect
 from ernie_conformance.judge.subjects import Scene
@@ -186,13 +186,13 @@ def tells_history(basics: Scene, answers: Sequence[Answer]) -> None:
     _all_alike([answers], "a picture of an earlier turn isn't seen")
 
 
-def keeps_turns(basics: Scene, mixed: Scene) -> None:
+def keeps_turns(basics: Scene, mixed: Scene, stem: str = "vis-mixed") -> None:
     """A label before the second picture doesn't always get the answer of one before the third. Raises Broken.
 
     All of three trials must agree, and in each another label must change the answer.
     """
     sees(basics)
-    trials = [[told(mixed, f"vis-mixed-{n}-{form}", SEVERAL) for form in ("second", "third", "other")] for n in range(3)]
+    trials = [[told(mixed, f"{stem}-{n}-{form}", SEVERAL) for form in ("second", "third", "other")] for n in range(3)]
     if any(alike([second, other]) for second, _, other in trials):
         raise NotTestable("the model says the same whatever its pictures are called")
     _all_alike([trial[:2] for trial in trials], "texts and pictures are regrouped before the model sees them")
@@ -229,6 +229,32 @@ def is_turned_upright(forms: Scene, basics: Scene) -> None:
             wrong.append(seen)
     names = ", ".join(a.name for a in wrong)
     expect(len(wrong) < 2, f"{names}: the orientation is ignored; the answers are those about the stored pixels", *wrong)
+
+
+def is_mirrored_as_stored(forms: Scene, basics: Scene) -> None:
+    """What a mirrored orientation asks for is done. Raises Broken when each of these pictures is seen as stored."""
+    sees(basics)
+    true = told(forms, "vis-upright", JPEG_TAKEN)
+    pairs = [[told(forms, f"vis-{kind}-{turn}", JPEG_TAKEN) for kind in ("exif", "stored")] for turn in MIRRORED]
+    wrong = [seen for seen, as_stored in pairs if looks_wrong(seen, true, as_stored)]
+    names = ", ".join(answer.name for answer in wrong)
+    expect(
+        len(wrong) < len(pairs),
+        f"{names}: a mirrored orientation is ignored; the answers are about the stored pixels",
+        *wrong,
+    )
+
+
+def sees_behind_a_long_text(basics: Scene, details: Scene, behind: Scene) -> None:
+    """The lower part of a picture is seen where the picture lies across a border of prompt parts. Raises Broken."""
+    if not behind.note("units"):
+        raise NotAsked(f"{behind.name}: {behind.note('why')}")
+    sees(basics)
+    if alike([told(details, f"vis-bottom-{c}") for c in "rgb"]):
+        raise Blocked("VIS-006", "what stands at the bottom isn't seen without a long text either")
+    seen = [told(behind, f"vis-cut-{c}", "VIS-081") for c in "rgb"]
+    place = f"across token {behind.note('border')} of the prompt"
+    _all_alike([seen], f"what stands at the bottom of a picture that lies {place} isn't seen")
 
 
 def _are_taken(corners: Scene, stem: str) -> None:

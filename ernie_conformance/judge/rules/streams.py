@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ernie_conformance.judge.outcome import NotAsked, expect
+from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, expect
 from ernie_conformance.judge.schemas import breach
 from ernie_conformance.judge.views import Chunk, EventStream, Piece, Stream, reasoning_of
 from ernie_conformance.wire import sse
@@ -175,6 +175,15 @@ def arrives_piecemeal(stream: Stream) -> None:
     detail = f"{stream.name}: the first text came after {first:.2f} of {seconds:.2f} s, in {arrivals} arrivals"
     expect(arrivals >= 3, detail, stream)
     expect(first <= LATEST_FIRST * seconds, detail, stream)
+
+
+def arrives_piecemeal_too(stream: Stream, plain: Stream) -> None:
+    """As for `arrives_piecemeal`. Blocked where `plain` doesn't either."""
+    try:
+        arrives_piecemeal(plain)
+    except Broken as held:
+        raise Blocked("STREAM-012", held.detail, plain) from held
+    arrives_piecemeal(stream)
 
 
 def carries_new_text_only(stream: Stream) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -262,6 +263,17 @@ def is_verbatim(reply: Reply, called: Reply) -> None:
         except ValueError as error:
             expect(False, f"{reply.name}: the arguments of {call.shown()} are no JSON: {error}", reply)
         expect_dictated(reply, arguments, tools_of(reply)[call.name]["parameters"])
+
+
+def are_told_apart(replies: Sequence[Reply]) -> None:
+    """No call of one answer has the id of a call of another. Raises Broken; NotAsked when fewer than two answers call."""
+    owners: dict[str, Reply] = {}
+    for reply in replies:
+        for own in {call.id for call in calls_of(reply)}:
+            first = owners.setdefault(own, reply)
+            expect(first is reply, f"{first.name} and {reply.name} both have a call with the id {own!r}", first, reply)
+    if len({reply.name for reply in owners.values()}) < 2:
+        raise NotAsked("fewer than two answers call")
 
 
 def says_that_it_was_cut(reply: Reply) -> None:

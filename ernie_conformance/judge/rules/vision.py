@@ -9,7 +9,7 @@ from typing import Any
 
 from ernie_conformance.gather.asks.vision_scenarios import FILES, FORMS, HEAD_START
 from ernie_conformance.gather.pictures import ernie_tokens
-from ernie_conformance.judge.outcome import Blocked, Broken, NotTestable, expect
+from ernie_conformance.judge.outcome import Blocked, Broken, NotAsked, NotTestable, expect
 from ernie_conformance.judge.rules.sight import LARGE_TAKEN, SEVERAL, told
 from ernie_conformance.judge.subjects import Scene
 from ernie_conformance.judge.views import STATUS, TRANSPORT, Answer, EventStream, Stream, view
@@ -26,6 +26,23 @@ def counts(more: Answer, less: Answer, least: float, what: str) -> None:
     expect(
         grown >= least, f"{more.name}: {what} adds {grown} tokens to the prompt ({less.name}), not {least:.0f}", more, less
     )
+
+
+def is_text(typed: Exchange, plain: Answer) -> None:
+    """What a user types as a picture's mark costs tokens beside the picture, or is refused with a 4xx. Raises Broken."""
+    if typed.error is None and 400 <= (typed.status or 0) < 500:
+        return
+    expect(typed.status == 200, f"{typed.name}: status {typed.status}: {typed.text[:120]!r}", typed)
+    counts(Answer(typed), plain, 1, "a picture's mark that the user typed")
+
+
+def loses_no_picture(many: Exchange, number: int, single: Answer, none: Answer) -> None:
+    """So many pictures cost so many times the tokens of one, or are refused. Raises Broken when some are left out."""
+    if many.status != 200:
+        raise NotAsked(f"{many.name}: status {many.status}")
+    each, came = tokens(single) - tokens(none), tokens(Answer(many)) - tokens(none)
+    detail = f"{many.name}: {number} pictures add {came} tokens to the prompt, one adds {each}: some are left out"
+    expect(came > each * (number - 1), detail, many, single)
 
 
 def counts_alike(pictured: tuple[Answer, Answer], plain: tuple[Answer, Answer], what: str, owner: str) -> None:
