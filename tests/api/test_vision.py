@@ -58,7 +58,7 @@ def test_large_pictures_keep_their_content(vision_basics: Scene, vision_details:
 
 @row("VIS-008")
 def test_several_pictures_are_taken(vision_basics: Scene, vision_several: Scene) -> None:
-    rules.are_taken(vision_several, vision_basics, ("pair-rk", "pair-kr", "big-and-red", "three"))
+    rules.are_taken(vision_several, vision_basics, ("pair-rk", "pair-kr", "four-rBrg", "big-and-red", "three"))
 
 
 @row("VIS-009")

@@ -89,6 +89,11 @@ def test_a_typed_mark_is_text(typed: Exchange, vis_red: Answer) -> None:
     rules.is_text(typed, vis_red)
 
 
+@row("VIS-094")
+def test_a_picture_of_a_system_message_counts(vis_in_system: Exchange, vis_none_system: Answer) -> None:
+    rules.counts(rules.seen_or_refused(vis_in_system), vis_none_system, 1, "a picture in a system message")
+
+
 @row("VIS-088")
 def test_pictures_that_do_not_fit_are_not_left_out(
     vis_overflow: Exchange, vis_size_3024x2016: Answer, vis_none: Answer

@@ -66,6 +66,15 @@ def _marks_taken(found: list[Any]) -> list[Any]:
     return [{**part, "text": MARK.sub("", part["text"])} if isinstance(part.get("text"), str) else part for part in found]
 
 
+def _system_as_text(found: list[Any]) -> list[Any]:
+    return [
+        {**message, "content": [part for part in message["content"] if not is_image(part)]}
+        if message.get("role") == "system" and isinstance(message.get("content"), list)
+        else message
+        for message in found
+    ]
+
+
 def _by_the_first(found: list[Any]) -> list[Any]:
     """Where the first message is a string, the parts of the others are sorted: pictures, then texts."""
     if not found or not isinstance(found[0].get("content"), str):
@@ -81,8 +90,9 @@ def _by_the_first(found: list[Any]) -> list[Any]:
 async def _refused_stay_queued(visit: Visit) -> None:
     """The pictures of a request that is refused are shown to the next one."""
     kept, urls = visit.memory.kept, where.image_urls(visit.request)
-    if isinstance(visit.request.json.get("temperature"), str):
-        kept["queued"] = urls if len(decoded(visit.request)) == len(urls) else []
+    good = decoded(visit.request)
+    if len(good) < len(urls):
+        kept["queued"] = urls[: len(good)]
         await visit.relay()
         return
     stale = kept.pop("queued", [])
@@ -138,6 +148,13 @@ FAULTS: tuple[Fault, ...] = (
         where=where.images(2),
         title="of pictures that don't fit the oldest are left out",
         severity="critical",
+    ),
+    question(
+        "own-system-pictures-dropped",
+        "VIS-094",
+        messages(_system_as_text),
+        title="pictures in system messages are dropped",
+        severity="medium",
     ),
     question(
         "own-typed-marks-taken",

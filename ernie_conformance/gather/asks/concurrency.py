@@ -163,20 +163,33 @@ async def _departure(stage: Stage, streaming: bool) -> dict[str, Any]:
     return {}
 
 
-async def _neighbour(stage: Stage) -> dict[str, Any]:
-    """Three streams; once the third has begun, the clients of the others leave.
+LEAVERS, LEAVE_EVERY = 3, 8  # clients that leave, and events of the one that stays between two of them
 
-    The third is dictated where the target can be held to a schema: then it is known which text is owed.
+
+async def _neighbour(stage: Stage) -> dict[str, Any]:
+    """Some streams and a last one; while that is read, the clients of the others leave, one after the other.
+
+    The last is dictated where the target can be held to a schema: then it is known which text is owed.
     """
     dictated: dict[str, Any] = (
         {"response_format": dictating(VERBATIM, NUMBER)} if "json" in stage.target.capabilities else {}
     )
-    gone = asyncio.Event()
-    leavers = (chat(f"leaves-{n}", ENDLESS, max_tokens=TOLD, **STREAMED) for n in range(2))
-    leaving = await _begin(stage, leavers, hang_up=lambda _: gone.is_set())
-    staying = await _begin(stage, [chat("stays", DICTATE if dictated else ENDLESS, max_tokens=240, **STREAMED, **dictated)])
-    gone.set()
-    await asyncio.gather(*leaving, *staying)
+    events = 0  # of the last stream, so far
+
+    def listen(so_far: bytes) -> bool:
+        nonlocal events
+        events = so_far.count(b"data:")
+        return False
+
+    def leave_at(number: int) -> HangUp:
+        return lambda _: events >= number
+
+    leaving = []
+    for n in range(LEAVERS):
+        ask = chat(f"leaves-{n}", ENDLESS, max_tokens=TOLD, **STREAMED)
+        leaving += await _begin(stage, [ask], hang_up=leave_at(LEAVE_EVERY * (n + 1)))
+    staying = chat("stays", DICTATE if dictated else ENDLESS, max_tokens=240, **STREAMED, **dictated)
+    await asyncio.gather(stage.send(staying, hang_up=listen), *leaving)
     return {}
 
 
@@ -303,7 +316,7 @@ SCENARIOS = (
     Scenario("kept", _kept, alone=False, requests=KEPT, tokens=KEPT * 2),
     Scenario("departing-streams", lambda stage: _departure(stage, True), last=True, **_LEAVING),
     Scenario("departing-clients", lambda stage: _departure(stage, False), last=True, **_LEAVING),
-    Scenario("neighbour", _neighbour, last=True, requests=3, tokens=2 * TOLD + 240),
+    Scenario("neighbour", _neighbour, last=True, requests=LEAVERS + 1, tokens=LEAVERS * TOLD + 240),
     Scenario("format-left", _format_left, needs=("json",), last=True, requests=9, tokens=5 * 12 + 2 * (3 + TOLD)),
     Scenario("one-id", _one_id, alone=False, requests=2, tokens=2 * 48),
     Scenario("unread", _unread, needs=("logprobs",), last=True, requests=BESIDE, tokens=BESIDE * 80 + 400),

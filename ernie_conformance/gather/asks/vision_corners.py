@@ -95,6 +95,13 @@ def _after_a_tool(name: str, *shown: dict[str, Any]) -> Ask:
 MEASURED = (
     chat("vis-red-far", user([picture(RED), text(FAR)]), max_tokens=2, expects=ANY, needs=VISION),
     chat("vis-none-far", FAR, max_tokens=2, needs=VISION),
+    chat(
+        "vis-in-system",
+        [{"role": "system", "content": [picture(RED), text(LONG)]}, *user(QUESTION)],
+        max_tokens=2,
+        expects=ANY,
+        needs=VISION,
+    ),
     _after_a_tool("vis-tool-red", picture(RED)),
     _after_a_tool("vis-tool-none"),
 )
@@ -189,12 +196,20 @@ async def _across_a_border(stage: Stage) -> dict[str, Any]:
 
 
 async def _after_what_was_left(stage: Stage) -> dict[str, Any]:
-    """A red picture after a request with a black one that was refused; one whose stream was left, and the same again."""
-    body = chat("", user([picture(solid("k")), text(QUESTION)]), max_tokens=4, temperature="hot").body
-    await stage.send(refused("left-refused", body, needs=VISION))
-    await stage.send(look("left-refused-after", RED, max_tokens=BRIEF, expects=ANY))
-    seen = png(grid("r", (140, 140)))  # that no other request shows
+    """A red picture after requests with a black one that were refused, for a field and for another picture.
+
+    Then one whose stream was left, and the same again.
+    """
     streamed: dict[str, Any] = {"max_tokens": BRIEF, "expects": ANY}
+    shown = picture(solid("k"))
+    wrong = {
+        "field": chat("", user([shown, text(QUESTION)]), max_tokens=4, temperature="hot"),
+        "other": chat("", user([shown, picture(BROKEN["vis-truncated-png"]), text(QUESTION)]), max_tokens=4),
+    }
+    for name, ask in wrong.items():
+        await stage.send(refused(f"left-{name}", ask.body, needs=VISION))
+        await stage.send(look(f"left-{name}-after", RED, **streamed))
+    seen = png(grid("r", (140, 140)))  # that no other request shows
     await stage.send(look("left-stream", seen, stream=True, **streamed), hang_up=lambda so_far: b"data:" in so_far)
     await stage.send(look("left-stream-after", seen, **streamed), hang_up=lambda _: False)
     return {}
@@ -219,6 +234,6 @@ SCENARIOS = (
     Scenario("vision-prefixes", _kept_prefixes, VISION, alone=False, requests=8, tokens=8 * 160),
     Scenario("vision-unlike", _unlike_numbers, VISION, requests=2 * COPIES, tokens=COPIES * (8 + BRIEF)),
     Scenario("vision-cut", _across_a_border, VISION, alone=False, requests=6, tokens=3 + 3 * ROOM),
-    Scenario("vision-left", _after_what_was_left, VISION, last=True, requests=4, tokens=3 * BRIEF),
+    Scenario("vision-left", _after_what_was_left, VISION, last=True, requests=6, tokens=4 * BRIEF),
     Scenario("vision-burst", _after_broken_ones, VISION, last=True, requests=BURST + 1, tokens=2),
 )

@@ -197,6 +197,6 @@ def sees_its_own(left: Scene, basics: Scene) -> None:
     right = {"red": told(basics, "vis-red"), "black": told(basics, "vis-black")}
     if any(colour(answer) != name for name, answer in right.items()):
         raise NotTestable("the model doesn't name red and black")
-    for name in ("left-refused-after", "left-stream-after"):
+    for name in ("left-field-after", "left-other-after", "left-stream-after"):
         seen = told(left, name, AGAIN)
         expect(colour(seen) in ("red", None), f"{name}: red is named {colour(seen)}: {seen.content[:80]!r}", seen)

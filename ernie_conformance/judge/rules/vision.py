@@ -36,11 +36,17 @@ def is_text(typed: Exchange, plain: Answer) -> None:
     counts(Answer(typed), plain, 1, "a picture's mark that the user typed")
 
 
+def seen_or_refused(exchange: Exchange) -> Answer:
+    """The answer. Raises NotAsked when the request was refused with a 4xx, as it may be."""
+    if exchange.error is None and 400 <= (exchange.status or 0) < 500:
+        raise NotAsked(f"{exchange.name}: refused: {exchange.text[:80]!r}")
+    return Answer(exchange)
+
+
 def loses_no_picture(many: Exchange, number: int, single: Answer, none: Answer) -> None:
     """So many pictures cost so many times the tokens of one, or are refused. Raises Broken when some are left out."""
-    if many.status != 200:
-        raise NotAsked(f"{many.name}: status {many.status}")
-    each, came = tokens(single) - tokens(none), tokens(Answer(many)) - tokens(none)
+    answer = seen_or_refused(many)
+    each, came = tokens(single) - tokens(none), tokens(answer) - tokens(none)
     detail = f"{many.name}: {number} pictures add {came} tokens to the prompt, one adds {each}: some are left out"
     expect(came > each * (number - 1), detail, many, single)
 
