@@ -37,9 +37,11 @@ def is_text(typed: Exchange, plain: Answer) -> None:
 
 
 def seen_or_refused(exchange: Exchange) -> Answer:
-    """The answer. Raises NotAsked when the request was refused with a 4xx, as it may be."""
+    """The answer. Raises NotAsked when the request was refused with a 4xx, as it may be, Broken for any other failure."""
     if exchange.error is None and 400 <= (exchange.status or 0) < 500:
         raise NotAsked(f"{exchange.name}: refused: {exchange.text[:80]!r}")
+    if exchange.error is None:
+        expect(exchange.status == 200, f"{exchange.name}: status {exchange.status}: {exchange.text[:120]!r}", exchange)
     return Answer(exchange)
 
 
