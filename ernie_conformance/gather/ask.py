@@ -130,7 +130,7 @@ class Scenario:
     wording: bool = False  # alone only lest a batch change its words: beside others where the target's batches don't
     thinks: bool = False
     disruptive: bool = False
-    last: bool = False  # no sound server minds it; on others it may spoil what is asked after it
+    last: int = 0  # 0: among all others; 1: on a server that isn't sound it may spoil what comes after it; 2, 3: even later
     core: bool = False
     makes: tuple[str, ...] = ()  # the exchanges that tests may ask for by name
     requests: int = 0  # that it sends; 0: as many as it makes

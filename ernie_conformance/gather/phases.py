@@ -54,7 +54,7 @@ def _phases(chosen: Selection, target: Target) -> Iterator[Phase]:
         yield Phase(f"{label}side by side", asks(modes, False), scenes(modes, False))
         for scenario in scenes(modes, True):
             yield Phase(f"scenario {scenario.name}", scenarios=[scenario])
-    for scenario in (s for s in chosen.scenarios if s.last and not s.disruptive):
+    for scenario in sorted((s for s in chosen.scenarios if s.last and not s.disruptive), key=lambda s: s.last):
         yield Phase(f"last: {scenario.name}", scenarios=[scenario])
     for ask in sorted((a for a in chosen.asks if a.disruptive or a.last), key=lambda a: a.disruptive):
         yield Phase(f"last: {ask.name}", [ask], alone=True)

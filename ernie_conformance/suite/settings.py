@@ -168,7 +168,9 @@ def as_speaker(target: Target, spoken: Dialect) -> Target:
         raise UsageError(f"--dialect is for the reference alone, not for {target.name}; add --target reference")
     engine = load_target(spoken.target)
     capabilities = target.capabilities & engine.capabilities
-    return replace(target, version=engine.version, capabilities=capabilities, waivers=engine.waivers)
+    # What changes every piece of 32 streams shares our own process: with all slots busy it takes its time.
+    slower = replace(target.timeouts, connect=2.5 * target.timeouts.connect, first_byte=2.5 * target.timeouts.first_byte)
+    return replace(target, version=engine.version, capabilities=capabilities, waivers=engine.waivers, timeouts=slower)
 
 
 def terms_of(target: Target, profile: str, waivers: str | None, accept_risk: str) -> Terms:

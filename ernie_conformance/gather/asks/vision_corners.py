@@ -234,6 +234,6 @@ SCENARIOS = (
     Scenario("vision-prefixes", _kept_prefixes, VISION, alone=False, requests=8, tokens=8 * 160),
     Scenario("vision-unlike", _unlike_numbers, VISION, requests=2 * COPIES, tokens=COPIES * (8 + BRIEF)),
     Scenario("vision-cut", _across_a_border, VISION, alone=False, requests=6, tokens=3 + 3 * ROOM),
-    Scenario("vision-left", _after_what_was_left, VISION, last=True, requests=6, tokens=4 * BRIEF),
-    Scenario("vision-burst", _after_broken_ones, VISION, last=True, requests=BURST + 1, tokens=2),
+    Scenario("vision-left", _after_what_was_left, VISION, last=1, requests=6, tokens=4 * BRIEF),
+    Scenario("vision-burst", _after_broken_ones, VISION, last=1, requests=BURST + 1, tokens=2),
 )
