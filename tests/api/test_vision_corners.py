@@ -96,7 +96,7 @@ def test_a_picture_of_a_system_message_counts(vis_in_system: Exchange, vis_none_
 
 @row("VIS-088")
 def test_pictures_that_do_not_fit_are_not_left_out(
-    vis_overflow: Exchange, vis_size_3024x2016: Answer, vis_none: Answer
+    vis_overflow: Exchange, vis_size_3024x2016: Exchange, vis_none: Answer
 ) -> None:
     rules.loses_no_picture(vis_overflow, asked.OVER, vis_size_3024x2016, vis_none)
 

@@ -192,6 +192,8 @@ def keeps_turns(basics: Scene, mixed: Scene, stem: str = "vis-mixed") -> None:
     All of three trials must agree, and in each another label must change the answer.
     """
     sees(basics)
+    if stem != "vis-mixed":  # whether a message before it is taken is for others to say
+        _are_taken(mixed, stem)
     trials = [[told(mixed, f"{stem}-{n}-{form}", SEVERAL) for form in ("second", "third", "other")] for n in range(3)]
     if any(alike([second, other]) for second, _, other in trials):
         raise NotTestable("the model says the same whatever its pictures are called")

@@ -45,10 +45,18 @@ def seen_or_refused(exchange: Exchange) -> Answer:
     return Answer(exchange)
 
 
-def loses_no_picture(many: Exchange, number: int, single: Answer, none: Answer) -> None:
-    """So many pictures cost so many times the tokens of one, or are refused. Raises Broken when some are left out."""
-    answer = seen_or_refused(many)
-    each, came = tokens(single) - tokens(none), tokens(answer) - tokens(none)
+def loses_no_picture(many: Exchange, number: int, single: Exchange, none: Answer) -> None:
+    """So many pictures cost so many times the tokens of one, or are refused. Raises Broken when some are left out.
+
+    Blocked by the row that owns large pictures where not even one is taken.
+    """
+    if single.error is None and single.status != 200:
+        raise Blocked(LARGE_TAKEN, f"{single.name}: status {single.status}", single)
+    each = tokens(Answer(single)) - tokens(none)
+    try:
+        came = tokens(seen_or_refused(many)) - tokens(none)
+    except Blocked as neither:
+        raise Broken(f"neither an answer nor a refusal: {neither.detail}", many) from neither
     detail = f"{many.name}: {number} pictures add {came} tokens to the prompt, one adds {each}: some are left out"
     expect(came > each * (number - 1), detail, many, single)
 
