@@ -34,7 +34,8 @@ LEFT_OUT = (verdicts.NOT_TESTABLE, verdicts.NOT_ASKED)
 LARGEST, LEAST, ALL_TOGETHER = 6000, 500, 500_000
 DETAIL = 800  # characters of what was seen
 AGAIN = "--report-dir report/again"  # this report stays as it is
-SHOWN_EACH = 2  # exchanges shown of one row; the others are named
+# Exchanges shown of one row; the others are named. Nobody reads hundreds of red rows: of those behind the worst, one.
+SHOWN_EACH, WORST = 2, 100
 
 
 def write_page(folder: Path, verdict: Mapping[str, Any], evidence: Evidence, lang: str) -> Path:
@@ -143,9 +144,9 @@ def _cards(
     """Each red row, the worst first, with the exchanges that show it. What another row blocks is told with that row."""
     told = [row for kind in RED if kind != verdicts.BLOCKED for row in rows if row["verdict"] == kind]
     limit = max(LEAST, min(LARGEST, ALL_TOGETHER // (SHOWN_EACH * max(1, len(told)))))
-    for row in told:
+    for number, row in enumerate(told):
         names = [name for name in row["exchanges"] if name in evidence.exchanges]
-        exchanges = [evidence.exchanges[name] for name in names[:SHOWN_EACH]]
+        exchanges = [evidence.exchanges[name] for name in names[: SHOWN_EACH if number < WORST else 1]]
         yield row, [shown(one, repeat_line(one, evidence, base_url, "."), limit) for one in exchanges]
 
 

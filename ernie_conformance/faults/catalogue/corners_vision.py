@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from typing import Any
 
@@ -24,12 +25,14 @@ from ernie_conformance.faults.pictures import (
 )
 from ernie_conformance.faults.questions import images, is_image, messages, parts
 from ernie_conformance.faults.visit import Visit
+from ernie_conformance.gather.pictures import ernie_tokens
+from ernie_conformance.reference import tokenizer
 from ernie_conformance.wire.exchange import Request
 
 MIRRORED = (2, 4, 5, 7)  # EXIF orientations
 MUCH = 5_000_000  # pixels in one request
 MARK = re.compile(r"<image>|<\|[^|]*(?:image|IMAGE)[^|]*\|>")
-LONG = 8000  # characters
+PART = 2048  # tokens of a prompt that are read at a time
 
 
 def _is_progressive(image: Image.Image) -> bool:
@@ -47,8 +50,14 @@ def _upper_half_twice(image: Image.Image) -> Image.Image:
     return shown
 
 
-def _is_long(request: Request) -> bool:
-    return bool(where.image_urls(request)) and len(where.prompt_text(request)) > LONG
+def _is_parted(request: Request) -> bool:
+    """Does a border of prompt parts run through the only picture?"""
+    images = [image for url in where.image_urls(request) if (image := opened(url))]
+    if len(images) != 1:
+        return False
+    before = [part.get("text") or "" for part in itertools.takewhile(lambda part: not is_image(part), where.parts(request))]
+    begin = tokenizer.count("".join(before))
+    return begin // PART != (begin + ernie_tokens(*images[0].size)) // PART
 
 
 def _what_fits(found: list[Any]) -> list[Any]:
@@ -137,7 +146,7 @@ FAULTS: tuple[Fault, ...] = (
         "own-picture-cut-by-parts",
         "VIS-089",
         painted(_upper_half_twice),
-        where=_is_long,
+        where=_is_parted,
         title="a picture across two parts of a long prompt begins again in the second",
         severity="critical",
     ),

@@ -164,8 +164,8 @@ SEEDED = [
 ]
 # A generator that a seed has set for everybody gives what comes next the same draws.
 LOOSE = [
-    chat(f"{kind}-{turn}", FREELY, **{**FREE, "max_tokens": 24, **({"seed": 7} if kind == "sown" else {})})
-    for turn in "ab"
+    chat(f"{kind}-{turn}", FREELY, **{**FREE, "max_tokens": 48, **({"seed": 7} if kind == "sown" else {})})
+    for turn in "abc"
     for kind in ("sown", "loose")
 ]
 SEEDED_CHOICES = chat("choices-seeded", FREELY, n=3, seed=7, needs=("several-choices", "seed"), **FREE)

@@ -164,11 +164,16 @@ BANDS = {c: png(grid(f"w/w/{c}", (504, 168))) for c in "rgb"}  # 324 tokens of E
 FIRST, SPAN = 500, 1000  # units by which a unit's price is measured
 
 
+def _idle(units: int) -> str:
+    """So many units of text that asks for nothing."""
+    return f"请忽略这一行字母：{UNIT * units}\n"
+
+
 async def _across_a_border(stage: Stage) -> dict[str, Any]:
     """Pictures that differ at the bottom, behind so much text that the border runs through the middle of them."""
 
     async def price(name: str, units: int, *shown: str) -> int | None:
-        asked = [text(f"Repeat:{UNIT * units}"), *map(picture, shown), text(QUESTION)]
+        asked = [text(_idle(units)), *map(picture, shown), text(QUESTION)]
         sent = await stage.send(chat(name, user(asked), max_tokens=1, expects=ANY, needs=VISION))
         try:
             return Answer(sent).count("prompt_tokens")
@@ -184,11 +189,13 @@ async def _across_a_border(stage: Stage) -> dict[str, Any]:
         return {"units": 0, "why": "the context is too short"}
     each = (long - short) / SPAN
     units = FIRST + round((border - (short + with_picture) / 2) / each)
+    before = units - round(2 * (with_picture - short) / each)  # all of the picture comes before the border
     asks = [
         chat(
-            f"vis-cut-{letter}", user([text(f"Repeat:{UNIT * units}"), picture(url), text(QUESTION)]),
+            f"vis-{place}-{letter}", user([text(_idle(count)), picture(url), text(QUESTION)]),
             temperature=0, max_tokens=ROOM, expects=ANY, needs=VISION,
         )
+        for place, count in (("cut", units), ("uncut", before))
         for letter, url in BANDS.items()
     ]  # fmt: skip
     await stage.send_all(asks)
@@ -233,7 +240,7 @@ SCENARIOS = (
     Scenario("vision-corners", _in_peace, VISION, alone=False, **_PEACE),
     Scenario("vision-prefixes", _kept_prefixes, VISION, alone=False, requests=8, tokens=8 * 160),
     Scenario("vision-unlike", _unlike_numbers, VISION, requests=2 * COPIES, tokens=COPIES * (8 + BRIEF)),
-    Scenario("vision-cut", _across_a_border, VISION, alone=False, requests=6, tokens=3 + 3 * ROOM),
+    Scenario("vision-cut", _across_a_border, VISION, alone=False, requests=9, tokens=3 + 6 * ROOM),
     Scenario("vision-left", _after_what_was_left, VISION, last=1, requests=6, tokens=4 * BRIEF),
     Scenario("vision-burst", _after_broken_ones, VISION, last=1, requests=BURST + 1, tokens=2),
 )

@@ -234,8 +234,15 @@ def is_turned_upright(forms: Scene, basics: Scene) -> None:
 
 
 def is_mirrored_as_stored(forms: Scene, basics: Scene) -> None:
-    """What a mirrored orientation asks for is done. Raises Broken when each of these pictures is seen as stored."""
+    """What a mirrored orientation asks for is done. Raises Broken when each of these pictures is seen as stored.
+
+    Blocked where orientations aren't minded at all.
+    """
     sees(basics)
+    try:
+        is_turned_upright(forms, basics)
+    except Broken as ignored:
+        raise Blocked("VIS-026", ignored.detail, *ignored.exchanges) from ignored
     true = told(forms, "vis-upright", JPEG_TAKEN)
     pairs = [[told(forms, f"vis-{kind}-{turn}", JPEG_TAKEN) for kind in ("exif", "stored")] for turn in MIRRORED]
     wrong = [seen for seen, as_stored in pairs if looks_wrong(seen, true, as_stored)]
@@ -248,13 +255,18 @@ def is_mirrored_as_stored(forms: Scene, basics: Scene) -> None:
 
 
 def sees_behind_a_long_text(basics: Scene, details: Scene, behind: Scene) -> None:
-    """The lower part of a picture is seen where the picture lies across a border of prompt parts. Raises Broken."""
+    """The lower part of a picture is seen where the picture lies across a border of prompt parts. Raises Broken.
+
+    NotTestable for a model that doesn't tell such pictures apart where they lie before the border either.
+    """
     if not behind.note("units"):
         raise NotAsked(f"{behind.name}: {behind.note('why')}")
     sees(basics)
     if alike([told(details, f"vis-bottom-{c}") for c in "rgb"]):
         raise Blocked("VIS-006", "what stands at the bottom isn't seen without a long text either")
-    seen = [told(behind, f"vis-cut-{c}", "VIS-081") for c in "rgb"]
+    seen, before = ([told(behind, f"vis-{kind}-{c}", "VIS-081") for c in "rgb"] for kind in ("cut", "uncut"))
+    if alike(before):
+        raise NotTestable("behind a long text the model tells no such pictures apart")
     place = f"across token {behind.note('border')} of the prompt"
     _all_alike([seen], f"what stands at the bottom of a picture that lies {place} isn't seen")
 
