@@ -86,7 +86,7 @@ class RowVerdict:
             "layer": row.layer,
             "area": row.area,
             "verdict": self.verdict,
-            "tests": [r.test for r in self.rulings],
+            "tests": [r.test for r in sorted(self.rulings, key=lambda r: r is not ruling)],  # the deciding one first
             "text": row.text,
             "source": row.source,
             "hint": row.hint,

@@ -93,6 +93,8 @@ def test_a_long_body_is_read_by_the_shell_which_says_when_it_is_not_there(tmp_pa
 def test_who_left_on_purpose_is_no_server_that_is_silent() -> None:
     left = replace(GOOD, status=None, error="first-byte: nothing came for 0.4 s", expects=ABANDONED, seconds=0.41)
     assert shown(left, "", 999).outcome == "left on purpose after 0.41 s"
+    heard = replace(left, status=200, error=None)
+    assert shown(heard, "", 999).outcome == "HTTP 200, 0.41 s"
 
 
 def test_a_card_says_how_its_row_is_put_again(tmp_path: Path) -> None:
