@@ -15,7 +15,7 @@ from ernie_conformance.faults.objects import change
 from ernie_conformance.faults.visit import Visit
 
 WORN = 120  # requests: more than any short test sends of one kind, fewer than a short soak
-EACH, MOST = 0.01, 2.0  # seconds that each request adds to all that follow, and the most that they come to
+EACH, MOST = 0.03, 4.0  # seconds that each request adds to all that follow, and the most that they come to
 metrics = where.path("/metrics")
 
 
