@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
@@ -16,14 +16,15 @@ SEGMENT = 536  # bytes of a TCP segment, as over the worst of networks: on a loo
 
 
 @asynccontextmanager
-async def unread(client: Client, request: Request) -> AsyncIterator[None]:
+async def unread(client: Client, request: Request) -> AsyncIterator[Callable[[], int | None]]:
     """Send `request` to the client's server over a connection of its own, and read nothing of the answer meanwhile.
 
-    A server that can't be reached so (https, or nobody there) isn't asked; other exchanges say what is wrong with it.
+    What it gives tells the answer's status, to be called when the others are done, for it reads the first bytes: None where
+    nothing came, as from a server that can't be asked so (https, or nobody there).
     """
     place = urlsplit(client.base_url)
     if place.scheme != "http" or place.hostname is None:
-        yield
+        yield lambda: None
         return
     fields = {
         **client.headers,
@@ -37,10 +38,21 @@ async def unread(client: Client, request: Request) -> AsyncIterator[None]:
     connection: socket.socket | None = None
     try:
         connection = await asyncio.to_thread(_asked, (place.hostname, place.port or 80), data, client.timeouts.connect)
-        yield
+        yield lambda: _status(connection)
     finally:
         if connection is not None:
             connection.close()
+
+
+def _status(connection: socket.socket | None) -> int | None:
+    if connection is None:
+        return None
+    connection.setblocking(False)
+    try:
+        words = connection.recv(LITTLE).split(maxsplit=2)
+    except OSError:
+        return None
+    return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
 
 
 def _asked(address: tuple[str, int], data: bytes, seconds: float) -> socket.socket | None:

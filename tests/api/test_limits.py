@@ -61,8 +61,8 @@ def test_no_part_of_a_stop_string_is_sent(stops: Scene) -> None:
 
 @row("LIMIT-021")
 def test_logprobs_end_where_a_stop_string_cut(stops: Scene) -> None:
-    for answer in rules.stopped(stops):
-        logprobs.end_with_the_text(answer.reply)
+    for reply in rules.stopped_with_logprobs(stops):
+        logprobs.end_with_the_text(reply)
 
 
 @row("LIMIT-009")

@@ -119,16 +119,17 @@ async def test_who_does_not_read_asks_and_takes_nothing() -> None:
                 written += 1000
         writer.close()
 
-    async with serving(handler) as url, Client(url, QUICK) as client, unread(client, ASK):
+    async with serving(handler) as url, Client(url, QUICK) as client, unread(client, ASK) as status:
         await asyncio.wait_for(stopped.wait(), 10)
+        assert status() is None  # zeros are no status
     assert 0 < written < 2_000_000
 
 
 async def test_an_unreachable_server_is_nobodys_error_here() -> None:
     async with serving(saying(b"")) as url:
         pass
-    async with Client(url, QUICK) as client, unread(client, ASK):
-        pass
+    async with Client(url, QUICK) as client, unread(client, ASK) as status:
+        assert status() is None
 
 
 async def test_pieces_keep_their_bytes_and_come_in_time_order() -> None:

@@ -224,10 +224,10 @@ BESIDE = 3  # streams one after the other, while somebody doesn't read
 async def _unread(stage: Stage) -> dict[str, Any]:
     """Somebody asks for a stream of large chunks and doesn't read it; meanwhile others ask."""
     large = chat("unread", ENDLESS, max_tokens=400, logprobs=True, top_logprobs=20, **STREAMED)
-    async with unread(stage.client, large.request(stage.target.model)):
+    async with unread(stage.client, large.request(stage.target.model)) as status:
         for number in range(BESIDE):
             await _bounded(stage, chat(f"beside-unread-{number}", ENDLESS, max_tokens=80, **STREAMED))
-    return {}
+        return {"status": status()}
 
 
 ROUNDS = 3

@@ -295,7 +295,12 @@ def stays_word_for_word(neighbour: Scene, control: Exchange, shaped: Reply) -> N
 
 
 def keeps_no_format(scene: Scene) -> None:
-    """What follows a document or a call that was cut or left is plain text, as before. Raises Broken."""
+    """What follows a document or a call that was cut or left is plain text, as before. Raises Broken.
+
+    NotAsked when no document and no call was begun.
+    """
+    if all(scene.exchanges[name].status != 200 for name in scene.exchanges if name.endswith("-cut") and "after" not in name):
+        raise NotAsked(f"{scene.name}: no format is taken")
     before = Answer(asked(scene.exchanges["format-before"]))
     if _is_formed(before):
         raise NotTestable(f"{before.name}: the model answers a greeting so: {before.content[:40]!r}")
@@ -319,10 +324,12 @@ def are_both_answered(scene: Scene, control: Exchange) -> None:
 
 
 def go_on_beside(scene: Scene, control: Exchange) -> None:
-    """Streams go on while somebody doesn't read another. Raises Broken with what is missing."""
+    """Streams go on while somebody doesn't read another. Raises Broken with what is missing; NotAsked when none was made."""
     for exchange in scene.exchanges.values():
         wrong = what_is_wrong(exchange, control)
         expect(not wrong, f"{exchange.name}: while a client didn't read its own stream: {wrong}", exchange)
+    if scene.note("status") != 200:
+        raise NotAsked(f"{scene.name}: there was nothing to leave unread: status {scene.note('status')}")
 
 
 # Long prompts

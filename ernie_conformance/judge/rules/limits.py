@@ -161,6 +161,14 @@ def stopped(stops: Scene) -> list[Stopped]:
     return [one for one in found if one.comparable]
 
 
+def stopped_with_logprobs(stops: Scene) -> list[Reply]:
+    """Those of the stopped answers that tell log probabilities. Raises NotAsked when none does, and as `stopped`."""
+    found = [one.reply for one in stopped(stops) if one.reply.asked.get("logprobs") and one.reply.finish_reason == "stop"]
+    if not found:
+        raise NotAsked(f"{stops.name}: no answer with log probabilities was stopped")
+    return found
+
+
 def sends_what_it_held_back(stops: Scene) -> None:
     """An answer that ends as a stop string begins has that beginning too. Raises Broken with what is missing.
 

@@ -29,10 +29,8 @@ def _told(reply: Reply) -> list[Any]:
 def end_with_the_text(reply: Reply) -> None:
     """No log probability stands for a token that lies behind the text. Raises Broken with those that do.
 
-    The last token may reach over the end, for a stop string cuts text and not tokens. Where none are asked for, none do.
+    The last token may reach over the end, for a stop string cuts text and not tokens.
     """
-    if not reply.asked.get("logprobs") or reply.finish_reason != "stop":
-        return
     tokens, room = [_bytes(entry) for entry in entries(reply)], len(reply.content.encode())
     behind = [token for at, token in enumerate(tokens) if sum(map(len, tokens[:at])) >= room and token]
     detail = f"{reply.name}: behind the text come log probabilities of {b''.join(behind)[:40]!r}"
